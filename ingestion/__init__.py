@@ -1,0 +1,1 @@
+"""Exports in, typed Parquet out: contracts, transports, readers, landing, quarantine, ledger. Imports no Airflow and no dbt."""

@@ -1,0 +1,44 @@
+"""What can go wrong, as types: whether to retry or to stop is the exception's class, never a guess from its text.
+
+Messages name the file, line, column, period or dataset concerned and what to do; they never hold a value of a row.
+"""
+
+
+class TongbaoError(Exception):
+    """Root of every error this project raises on purpose."""
+
+
+class Transient(TongbaoError):
+    """May improve by itself (a server that is down, a file still growing): a DAG retries it."""
+
+
+class Permanent(TongbaoError):
+    """Will be the same next time (a damaged file, a wrong parameter): a DAG stops at once."""
+
+
+class SourceUnavailable(Transient):
+    """A source system did not answer within the deadline, or answered with an error of its own."""
+
+
+class SourceInconsistent(Transient):
+    """A source answered with something that contradicts itself (pages that drift, a body cut short)."""
+
+
+class DeliveryMissing(Permanent):
+    """A dataset has no delivery for the month: a month with nothing would be a file with a header only."""
+
+
+class DeliveryRefused(Permanent):
+    """A file of the delivery cannot be trusted; the dataset keeps its last good state."""
+
+
+class BadParameter(Permanent):
+    """A run parameter, month, period, dataset or setting is not what it must be."""
+
+
+class BuildFailed(Permanent):
+    """The warehouse could not be built; what is published stays as it is."""
+
+
+class AuditFailed(Permanent):
+    """The built warehouse did not pass its audit; what is published stays as it is."""
