@@ -1,0 +1,1 @@
+"""Three small source systems for the demo and the tests; nothing else imports this package."""
