@@ -1,0 +1,1 @@
+"""DAG definitions; see common.py for what they share."""

@@ -1,0 +1,78 @@
+"""Pull DAGs: one per source system. Land and load every dataset of a month, then say that the month is delivered."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, CronPartitionTimetable, get_current_context, task, task_group
+
+from dags.common import DEFAULT_ARGS, DELIVERED, MONTH_PARAM, TIME_ZONE, home, month_of, source_uri
+
+#: The platform, the hotline and the CMS, with their datasets (ingestion.contracts says the same; a test compares).
+DATASETS = {
+    "platform": ["platform_cases", "platform_reviews"],
+    "hotline": ["hotline_tickets", "hotline_dispatches", "hotline_exclusions", "hotline_calls"],
+    "cms": ["cms_posts", "cms_media_accounts", "cms_media_posts", "cms_submissions"],
+}
+
+DOC = """
+### pull_{system}: one month of {system}'s exports
+
+On the 6th at 06:00 (Asia/Shanghai), when the cut-off of the month just ended has passed. The run's **partition key is
+that month** (`YYYY-MM`). Per dataset `land` copies the delivered bytes into the raw zone, `load` types them, sets bad
+rows aside and checks the load-edge expectations. When all datasets are accepted, `deliver` emits `delivered_{system}`
+for the month; when all three systems have, `rank_month` starts.
+
+**When red** — the last line of the task's log names the reason.
+- `land`, DeliveryMissing: the system has not delivered that month. Ask for it; a month with nothing is a file with a
+  header only.
+- `land`, SourceUnavailable or SourceInconsistent after all tries: the system is down, or the connection
+  `tongbao_{system}` is wrong.
+- `load`, DeliveryRefused: the file cannot be trusted; the dataset keeps its last good state. `python -m ingestion check
+  FILE` says what to mend; then the system delivers again.
+
+**To repeat**: clear the failed tasks, or trigger with the month as partition key. Running again is safe: unchanged
+files are not loaded twice. A year: `make backfill YEAR=2022`.
+"""
+
+
+def pull_dag(system: str, datasets: list[str]) -> DAG:
+    """The DAG that pulls one month of one system."""
+    with DAG(
+        dag_id=f"pull_{system}",
+        # The run date is the 6th; one tick back is the 6th of the month just ended, whose key is that month.
+        schedule=CronPartitionTimetable("0 6 6 * *", timezone=TIME_ZONE, run_offset=-1, key_format="%Y-%m"),
+        catchup=False,
+        max_active_runs=1,  # months in order: history checks compare with what came before
+        default_args=DEFAULT_ARGS,
+        params={"month": MONTH_PARAM},
+        doc_md=DOC.format(system=system),
+        tags=["tongbao", "pull"],
+    ) as dag:
+
+        @task(map_index_template="{{ task.op_kwargs['dataset'] }}")
+        def land(dataset: str) -> None:
+            from ingestion import landing, transports
+
+            source = transports.connect(source_uri(system))
+            landing.pull(home(), source, system, dataset, month_of(get_current_context()))
+
+        @task(map_index_template="{{ task.op_kwargs['dataset'] }}")
+        def load(dataset: str) -> None:
+            import expectations
+            from ingestion.load import load as load_delivery
+
+            load_delivery(home(), dataset, month_of(get_current_context()), validate=expectations.validate_load)
+
+        @task_group(group_id="delivery", prefix_group_id=False)
+        def delivery(dataset: str) -> None:
+            land(dataset) >> load(dataset)
+
+        @task(outlets=[DELIVERED[system]])
+        def deliver(outlet_events=None) -> None:
+            outlet_events[DELIVERED[system]].add_partitions(month_of(get_current_context()))
+
+        delivery.expand(dataset=datasets) >> deliver()
+    return dag
+
+
+for _system, _datasets in DATASETS.items():
+    globals()[f"pull_{_system}"] = pull_dag(_system, _datasets)
