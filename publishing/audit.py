@@ -1,0 +1,85 @@
+"""The gate between a built file and its publication: expectations at the published edge, identities, personal data."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+
+from ingestion.contracts import CONTRACTS
+from ingestion.errors import AuditFailed
+from ingestion.home import Home
+from publishing import settings
+from publishing.build import read_state, run_folder
+from publishing.durable import exclusive, sha256_of, write_text
+from publishing.inputs import quoted
+from publishing.previous import TABLES
+
+#: Left by an audit that passed: the hash of the file that passed it.
+AUDIT_FILE = "audit.json"
+
+
+def audit(home: Home, run_id: str) -> None:
+    """Checks the run's warehouse as a whole before anyone can read it; raises AuditFailed with every reason found.
+
+    What passed is remembered by hash: ``publish`` takes no other bytes.
+    """
+    from expectations import validate_published  # Great Expectations takes seconds to import
+
+    run_dir = run_folder(home, run_id)
+    read_state(run_dir)
+    warehouse = run_dir / "warehouse.duckdb"
+    with exclusive(run_dir, f"run {run_id}"):
+        (run_dir / AUDIT_FILE).unlink(missing_ok=True)
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            problems = unreconciled(connection) + lost_history(connection) + personal_columns(connection)
+        if problems:
+            raise AuditFailed("\n  ".join([f"run {run_id} is not published:", *problems]))
+        validate_published(home, warehouse, run_dir)
+        write_text(run_dir / AUDIT_FILE, json.dumps({"warehouse_sha256": sha256_of(warehouse)}))
+
+
+def unreconciled(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The accounting identities that do not hold, from ``audit.reconciliation``."""
+    rows = connection.execute("SELECT * FROM audit.reconciliation WHERE NOT coalesce(holds, false) LIMIT 20")
+    names = [column[0] for column in rows.description or []]
+    return [
+        "identity does not hold: " + ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True))
+        for row in rows.fetchall()
+    ]
+
+
+def lost_history(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Tables in which a revision published before is missing or changed: what was published stays as it was."""
+    problems = []
+    for table, (source, _) in TABLES.items():
+        columns = ", ".join(map(quoted, _columns(connection, "previous", table)))
+        lost = connection.execute(
+            f"SELECT count(*) FROM (SELECT {columns} FROM previous.{table} EXCEPT ALL SELECT {columns} FROM {source})"
+        ).fetchone()
+        if lost and lost[0]:
+            problems.append(f"{source}: {lost[0]} published rows of earlier revisions are missing or changed")
+    return problems
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
+    rows = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() "
+        "AND schema_name = ? AND table_name = ? ORDER BY column_index",
+        [schema, table],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def personal_columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Published columns that carry the name of a personal column of a contract: none may leave, not even as tokens."""
+    personal = sorted(
+        {column.name for contract in CONTRACTS.values() for column in contract.columns if column.personal}
+    )
+    rows = connection.execute(
+        "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND list_contains(?, schema_name) AND list_contains(?, column_name) "
+        "ORDER BY ALL",
+        [list(settings.PUBLISHED_SCHEMAS), personal],
+    ).fetchall()
+    return [f"{schema}.{table}.{column} would publish personal data" for schema, table, column in rows]

@@ -1,0 +1,152 @@
+"""A new warehouse file per run: inputs laid in, then dbt. This run is its only writer; nothing served is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ingestion.errors import BadParameter, BuildFailed
+from ingestion.home import Home
+from ingestion.ledger import Ledger
+from ingestion.period import Period
+from publishing import inputs, releases, settings
+from publishing.dbt_run import DBT_PROJECT, dbt_build, seeds_folder
+from publishing.durable import exclusive, fsync_path, write_text
+from publishing.plan import delivered_pairs, missing_deliveries
+from publishing.previous import copy_previous, published_periods
+
+#: What a build leaves beside its warehouse, for audit and publish.
+STATE_FILE = "build.json"
+
+
+def run_folder(home: Home, run_id: str) -> Path:
+    """``runs/<run_id>``; raises BadParameter on an id that is not fit for a path."""
+    return home.runs / settings.checked_run_id(run_id)
+
+
+def read_state(run_dir: Path) -> dict[str, Any]:
+    """What the build wrote when it was done; raises BadParameter where no build ended there."""
+    try:
+        return json.loads((run_dir / STATE_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadParameter(f"run {run_dir.name} has no finished build; build it first") from None
+
+
+def build(
+    home: Home,
+    periods: list[str],
+    run_id: str,
+    reason: str = "",
+    *,
+    project: Path = DBT_PROJECT,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
+    """Builds ``runs/<run_id>/warehouse.duckdb`` for these periods and every one published before, and returns its path.
+
+    ``reason`` is published with each new revision. A folder left by a killed run of the same id is built anew. Raises
+    BuildFailed with the failing models and tests named, BadParameter on codes that are none.
+    """
+    wanted = [Period.parse(code).code for code in periods]
+    if not wanted:
+        raise BadParameter("no period to build; `plan` says which can be released")
+    inputs.checked_path(home.root)
+    run_dir = run_folder(home, run_id)
+    with exclusive(run_dir, f"run {run_id}"):
+        _empty(run_dir)
+        warehouse = run_dir / "warehouse.duckdb"
+        base = releases.newest(home)
+        if base is not None:
+            releases.verify_warehouse(base)
+        digest = input_digest(home, project)
+        lay_inputs(home, warehouse, wanted, run_id, reason, digest, base.warehouse if base else None)
+        summary = dbt_build(home, run_dir, project=project, progress=progress)
+        _checkpoint(warehouse)
+        state = {
+            "run_id": run_id,
+            "periods": wanted,
+            "base": base.number if base else None,
+            "input_digest": digest,
+            "dbt": asdict(summary),
+        }
+        write_text(run_dir / STATE_FILE, json.dumps(state, ensure_ascii=False, indent=1))
+    return warehouse
+
+
+def lay_inputs(
+    home: Home, warehouse: Path, periods: list[str], run_id: str, reason: str, digest: str, base: Path | None
+) -> None:
+    """Creates the file with the schemas staged, audit and previous, as docs/architecture.md describes them."""
+    ledger, delivered = Ledger(home), delivered_pairs(home)
+    files: dict[str, list[Path]] = defaultdict(list)
+    for file in ledger.accepted_files():
+        files[file.dataset].append(file.path)
+    with _writer(warehouse) as connection:
+        connection.execute("CREATE SCHEMA staged; CREATE SCHEMA audit")
+        inputs.staged_views(connection, files)
+        inputs.create_table(
+            connection,
+            "staged.delivered_months",
+            inputs.records(
+                {"dataset": "VARCHAR", "month": "VARCHAR"},
+                [{"dataset": dataset, "month": month} for dataset, month in sorted(delivered)],
+            ),
+        )
+        copy_previous(connection, base)
+        # What is published already is computed again: a late correction becomes a revision.
+        requested = sorted({*periods, *published_periods(connection)})
+        inputs.create_table(
+            connection,
+            "staged.requested_periods",
+            inputs.records(
+                {"period_code": "VARCHAR", "provisional": "BOOLEAN"},
+                [
+                    {"period_code": code, "provisional": bool(missing_deliveries(Period.parse(code), delivered))}
+                    for code in requested
+                ],
+            ),
+        )
+        inputs.run_row(connection, run_id, reason, releases.beijing_now(), digest)
+        inputs.create_table(connection, "audit.deliveries", ledger.attempts_table())
+        inputs.create_table(connection, "audit.quarantine", ledger.quarantine_table())
+        inputs.create_table(connection, "audit.findings", ledger.findings_table())
+
+
+def input_digest(home: Home, project: Path = DBT_PROJECT) -> str:
+    """Hex SHA-256 of what a release is made of: the accepted files' content, and the models and rules.
+
+    Neither times nor numbers of the ledger are in it: the same files landed anew give the same digest.
+    """
+    digest = hashlib.sha256()
+    files = sorted((file.dataset, file.month, file.file, file.sha256) for file in Ledger(home).accepted_files())
+    digest.update(json.dumps([files, sorted(delivered_pairs(home))], ensure_ascii=False).encode())
+    for folder in (project / "models", project / "macros", seeds_folder(project)):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".sql", ".yml", ".csv"):
+                digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _writer(warehouse: Path) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(str(warehouse), config={"storage_compatibility_version": settings.STORAGE_VERSION})
+
+
+def _empty(run_dir: Path) -> None:
+    for entry in run_dir.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _checkpoint(warehouse: Path) -> None:
+    with _writer(warehouse) as connection:
+        connection.execute("CHECKPOINT")
+    if warehouse.with_name(warehouse.name + ".wal").exists():
+        raise BuildFailed("the warehouse kept a write-ahead log after its checkpoint")
+    fsync_path(warehouse)

@@ -1,0 +1,160 @@
+"""The command line of publishing: every step by itself, or all of them; without Airflow."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ingestion.errors import TongbaoError
+from ingestion.home import Home
+from publishing import releases
+
+console = Console()
+
+
+class _Group(click.Group):
+    """Errors raised on purpose end with their message and exit code 1, not with a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TongbaoError as error:
+            Console(stderr=True).print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Group)
+def main() -> None:
+    """Build, audit and publish the warehouse and the ranking tables (发布). State lies in $TONGBAO_HOME."""
+
+
+_run_id = click.option("--run-id", required=True, help="Name of the build folder under runs/.")
+
+
+@main.command()
+@click.option("--month", help="Month that ended, YYYY-MM: its periods. Default: all that are complete.")
+@click.argument("periods", nargs=-1)
+def plan(month: str | None, periods: tuple[str, ...]) -> None:
+    """Show which periods can be released and what the others wait for."""
+    from publishing.plan import plan as decide
+
+    found = decide(Home.from_env(), month, periods or None)
+    table = Table("period 期", "state 状态", "missing 缺报")
+    for code in found.publish:
+        table.add_row(code, "[green]complete 可发布[/green]", "")
+    for code, missing in found.waiting.items():
+        table.add_row(code, "[yellow]waiting 待报[/yellow]", "、".join(f"{name} {month}" for name, month in missing))
+    console.print(table)
+
+
+@main.command()
+@_run_id
+@click.option("--reason", default="", help="Why published periods may change; printed with each revision.")
+@click.argument("periods", nargs=-1, required=True)
+def build(run_id: str, reason: str, periods: tuple[str, ...]) -> None:
+    """Build a new warehouse file for PERIODS and every period published before."""
+    from publishing.build import build as make
+
+    console.print(
+        f"built {_with_status(lambda show: make(Home.from_env(), list(periods), run_id, reason, progress=show))}"
+    )
+
+
+@main.command()
+@_run_id
+def audit(run_id: str) -> None:
+    """Check the built file as a whole: expectations, reconciliation, no personal data."""
+    from publishing.audit import audit as check
+
+    check(Home.from_env(), run_id)
+    console.print(f"[green]run {run_id} passed its audit[/green]")
+
+
+@main.command()
+@_run_id
+def publish(run_id: str) -> None:
+    """Serve the audited file: release folder, then the swap of published/current."""
+    from publishing.publish import publish as swap
+
+    _show_published(swap(Home.from_env(), run_id))
+
+
+@main.command()
+@click.option("--run-id", help="Name of the build folder; default: made from the time.")
+@click.option("--month", help="Month that ended, YYYY-MM, instead of PERIODS.")
+@click.option("--reason", default="", help="Why published periods may change; printed with each revision.")
+@click.argument("periods", nargs=-1)
+def run(run_id: str | None, month: str | None, reason: str, periods: tuple[str, ...]) -> None:
+    """Plan, build, audit and publish. A period that waits for a delivery is named; with PERIODS it is an error."""
+    from publishing.plan import plan as decide
+    from publishing.run import run as do_all
+
+    home = Home.from_env()
+    found = decide(home, month, periods or None)
+    for code, missing in found.waiting.items():
+        console.print(f"[yellow]{code} waits for {', '.join(f'{name} {at}' for name, at in missing)}[/yellow]")
+    if not found.publish or (periods and found.waiting):
+        raise click.ClickException("not every period asked for has all its deliveries; nothing was published")
+    run_id = run_id or f"manual-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S.%fZ}"
+    _show_published(_with_status(lambda show: do_all(home, found.publish, run_id, reason, progress=show)))
+
+
+@main.command()
+@click.argument("period")
+def summary(period: str) -> None:
+    """Print the overall ranking of PERIOD, what was quarantined, and where everything lies."""
+    from publishing.summary import summary as show
+
+    show(Home.from_env(), period, console)
+
+
+@main.command("releases")
+def list_releases() -> None:
+    """List the release folders; the served one is marked."""
+    home = Home.from_env()
+    now = releases.served_number(home)
+    table = Table("", "number 编号", "run 批次", "new releases 新版本")
+    for number in releases.numbers(home):
+        manifest = releases.open_release(home, number).manifest
+        mark = "→" if number == now else ""
+        table.add_row(mark, str(number), manifest["run_id"], "、".join(manifest["releases"]))
+    console.print(table)
+    for line in releases.rollbacks(home):
+        console.print(f"{line['at']} went back from {line['from']} to {line['to']} {line['reason']}", markup=False)
+
+
+@main.command()
+@click.option("--to", type=int, help="Number of the release to serve; default: the one before the served.")
+@click.option("--reason", default="", help="Why; kept in published/rollbacks.jsonl.")
+def rollback(to: int | None, reason: str) -> None:
+    """Serve an earlier release again; it is verified against its manifest first."""
+    release = releases.rollback(Home.from_env(), to, reason)
+    console.print(f"release {release.number} is served")
+
+
+def _with_status(work: Callable[[Callable[[str], None]], Any]) -> Any:
+    """Runs the work with a spinner that names what finished last."""
+    count = 0
+    with console.status("building 构建中 …") as status:
+
+        def show(name: str) -> None:
+            nonlocal count
+            count += 1
+            status.update(f"building 构建中 … {count} {name}")
+
+        return work(show)
+
+
+def _show_published(outcome: Any) -> None:
+    if outcome.unchanged:
+        console.print(f"unchanged 无变化: release {outcome.number} goes on being served")
+    else:
+        console.print(
+            f"[green]release {outcome.number} is served[/green]: {'、'.join(outcome.releases) or 'audit only'}"
+        )

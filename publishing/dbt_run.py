@@ -1,0 +1,143 @@
+"""One ``dbt build`` in this process, on one new DuckDB file; its results as a readable summary, without row values."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ingestion.errors import BuildFailed
+from ingestion.home import PROJECT, Home
+
+#: The models.
+DBT_PROJECT = PROJECT / "dbt_project"
+#: The profile of builds: the run's own file, and nothing else within reach of SQL.
+PROFILES = Path(__file__).parent / "dbt_profile"
+
+_PARSE_CACHE = "partial_parse.msgpack"
+_FAILED = {"error", "fail", "runtime error", "partial success"}
+#: Nodes named in a failure; a broken model fails everything below it and the first ones tell why.
+_SHOWN = 15
+_MESSAGE_CHARACTERS = 600
+
+
+@dataclass
+class Summary:
+    """What became of the nodes of one dbt build: counts by status, and the lines that a person needs."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def seeds_folder(project: Path = DBT_PROJECT) -> Path:
+    """The folder of the rules: the project's, or the one that ``TONGBAO_SEEDS`` names."""
+    return (project / os.environ.get("TONGBAO_SEEDS", "seeds")).resolve()
+
+
+def dbt_build(
+    home: Home, run_dir: Path, *, project: Path = DBT_PROJECT, progress: Callable[[str], None] | None = None
+) -> Summary:
+    """Builds every model, seed and test of ``project`` in ``run_dir/warehouse.duckdb`` (unit tests are of the code).
+
+    ``progress`` is called with the name of each finished node. Raises BuildFailed that names what failed and why.
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # dbt takes a second to import
+    from dbt.cli.main import dbtRunner
+
+    def report(event: Any) -> None:
+        if progress and event.info.name == "NodeFinished":
+            progress(event.data.node_info.node_name)
+
+    from publishing.sandbox import FOLDERS_VARIABLE, WAREHOUSE_VARIABLE
+
+    target = run_dir / "dbt"
+    target.mkdir()
+    _take_cache(home, target)
+    folders = [home.staged, run_dir, seeds_folder(project)]
+    environment = {
+        WAREHOUSE_VARIABLE: str(run_dir / "warehouse.duckdb"),
+        FOLDERS_VARIABLE: os.pathsep.join(map(str, folders)),
+    }
+    arguments = [
+        *("--no-use-colors", "--no-use-colors-file", "--log-level", "none", "--log-level-file", "info"),
+        *("--log-path", str(target), "--no-send-anonymous-usage-stats", "--no-version-check", "--no-print"),
+        *("build", "--exclude-resource-type", "unit_test", "--project-dir", str(project)),
+        *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
+    ]
+    with _environment(environment):
+        try:
+            outcome = dbtRunner(callbacks=[report]).invoke(arguments)
+        finally:
+            # The adapter would hold the file, and with it the write lock, until the process ends.
+            DuckDBConnectionManager.close_all_connections()
+    results = getattr(outcome.result, "results", None)
+    if results is None:
+        raise BuildFailed(f"dbt did not start: {without_values(str(outcome.exception or 'no result'))}")
+    summary = summarise(results)
+    if summary.failures or not outcome.success:
+        counts = ", ".join(f"{number} {status}" for status, number in sorted(summary.counts.items()))
+        shown = summary.failures[:_SHOWN]
+        if more := len(summary.failures) - len(shown):
+            shown.append(f"… and {more} more, see {target / 'run_results.json'}")
+        raise BuildFailed("\n  ".join([f"dbt: {counts}", *shown]))
+    _keep_cache(home, target)
+    return summary
+
+
+def summarise(results: Any) -> Summary:
+    """Counts, failures and warnings of dbt's node results."""
+    summary = Summary()
+    for result in results:
+        status = str(getattr(result.status, "value", result.status))
+        summary.counts[status] = summary.counts.get(status, 0) + 1
+        line = f"{result.node.resource_type} {result.node.name}: {without_values(result.message or status)}"
+        if status in _FAILED:
+            summary.failures.append(line)
+        elif status == "warn":
+            summary.warnings.append(line)
+    return summary
+
+
+def without_values(message: str) -> str:
+    """An error text without what it quotes from rows: literals, keys, the SQL line it points into."""
+    message = re.split(r"\n\s*(?:LINE \d+:|compiled code at)", message)[0]
+    message = re.sub(r"'(?:[^']|'')*'", "'…'", message)
+    message = re.sub(r'\bkey "([^":]*):[^"]*"', r'key "\1"', message)
+    message = re.sub(r"\s*\n\s*", " / ", message.strip())
+    return message if len(message) <= _MESSAGE_CHARACTERS else message[:_MESSAGE_CHARACTERS] + " …"
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _take_cache(home: Home, target: Path) -> None:
+    cached = home.runs / ".dbt" / _PARSE_CACHE
+    if cached.exists():
+        shutil.copyfile(cached, target / _PARSE_CACHE)
+
+
+def _keep_cache(home: Home, target: Path) -> None:
+    if not (target / _PARSE_CACHE).exists():
+        return
+    cached = home.runs / ".dbt" / _PARSE_CACHE
+    cached.parent.mkdir(exist_ok=True)
+    temporary = cached.with_name(f".{target.parent.name}.tmp")
+    shutil.copyfile(target / _PARSE_CACHE, temporary)
+    temporary.replace(cached)

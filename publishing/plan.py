@@ -1,0 +1,58 @@
+"""Which periods can be released, and what the others wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ingestion.contracts import CONTRACTS
+from ingestion.errors import BadParameter
+from ingestion.home import Home
+from ingestion.ledger import Ledger
+from ingestion.period import Month, Period, periods_ending_with
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Period codes that can be released, and for the others the deliveries they wait for.
+
+    ``waiting`` is period code -> missing (dataset, month), sorted.
+    """
+
+    publish: list[str] = field(default_factory=list)
+    waiting: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+
+def missing_deliveries(period: Period, delivered: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The (dataset, month) pairs of the period that no accepted delivery covers, by month, then dataset."""
+    wanted = [(dataset, str(month)) for month in period.months for dataset in sorted(CONTRACTS)]
+    return [pair for pair in wanted if pair not in delivered]
+
+
+def delivered_pairs(home: Home) -> set[tuple[str, str]]:
+    """Every (dataset, month) with an accepted delivery."""
+    return {(dataset, str(month)) for dataset, month in Ledger(home).delivered_months()}
+
+
+def plan(home: Home, month: str | None = None, periods: Iterable[str] | None = None) -> Plan:
+    """Decides which periods can be released: those whose months have all been delivered by all ten datasets.
+
+    ``month`` stands for the periods that ended with it; ``periods`` names them; with neither, every period that the
+    delivered months complete is meant. Both at once, or a code that is no period, raise BadParameter.
+    """
+    if month is not None and periods is not None:
+        raise BadParameter("give a month or periods, not both")
+    delivered = delivered_pairs(home)
+    if periods is not None:
+        wanted = [Period.parse(code) for code in dict.fromkeys(periods)]
+    elif month is not None:
+        wanted = periods_ending_with(Month.parse(month))
+    else:
+        months = sorted({code for _, code in delivered})
+        ended = [period for code in months for period in periods_ending_with(Month.parse(code))]
+        wanted = [period for period in ended if not missing_deliveries(period, delivered)]
+    missing = {period.code: missing_deliveries(period, delivered) for period in wanted}
+    return Plan(
+        publish=[code for code, pairs in missing.items() if not pairs],
+        waiting={code: pairs for code, pairs in missing.items() if pairs},
+    )

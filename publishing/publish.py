@@ -1,0 +1,131 @@
+"""A run that passed its audit becomes the served release: a new folder, complete and on disk, then one swap of a link.
+
+Steps, each of which may be the last of a killed process: folder under a temporary name → files, hashed in a manifest →
+fsync → rename → swap of ``current``. Before the swap readers have the old release; what is left over the next
+publisher removes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ingestion.errors import AuditFailed, BadParameter, Permanent
+from ingestion.home import Home
+from publishing import releases, settings
+from publishing.audit import AUDIT_FILE
+from publishing.build import read_state, run_folder
+from publishing.durable import PublisherBusy, exclusive, fsync_path, fsync_tree, sha256_of, swap_link
+from publishing.release_file import write_release_file
+from publishing.tables import write_tables
+
+
+class StaleBuild(Permanent):
+    """Another run has published since this one was built: build it again on what is served now."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication did: the new releases (``<period>-r<revision>``), and the number of the folder that holds
+    them. ``unchanged``: the run brought nothing that is not published already, and nothing was written."""
+
+    releases: list[str] = field(default_factory=list)
+    unchanged: bool = False
+    number: int | None = None
+
+
+def publish(home: Home, run_id: str) -> Published:
+    """Publishes the run's warehouse where it holds anything new; one publisher at a time.
+
+    Raises BadParameter where the run was not built or has not passed its audit, AuditFailed where its file is not the
+    one that passed, StaleBuild where another run was published in between, PublisherBusy (may be retried) where
+    another publisher does not come to an end.
+    """
+    run_dir = run_folder(home, run_id)
+    state = read_state(run_dir)
+    warehouse = run_dir / "warehouse.duckdb"
+    with exclusive(home.published, "publishing"):
+        _check_audited(run_dir, warehouse)
+        base = releases.newest(home)
+        if (base.number if base else None) != state["base"]:
+            raise StaleBuild(
+                f"run {run_id} continues release {state['base']}, but release {base and base.number} is newer"
+            )
+        home.releases.mkdir(parents=True, exist_ok=True)
+        releases.clean(home)
+        new, known = _new_releases(warehouse)
+        if not new and (not known or (base and base.manifest["input_digest"] == state["input_digest"])):
+            return Published(unchanged=True, number=releases.served_number(home))
+        number = (base.number if base else 0) + 1
+        folder = home.releases / f".building-{number}"
+        folder.mkdir()
+        _fill(home, folder, warehouse, number, state, new)
+        final = home.releases / str(number)
+        folder.rename(final)
+        fsync_path(home.releases)
+        swap_link(home.current, f"releases/{number}")
+        releases.prune(home)
+    _prune_runs(home, keep=run_dir)
+    return Published(releases=new, number=number)
+
+
+def _check_audited(run_dir: Path, warehouse: Path) -> None:
+    try:
+        audited = json.loads((run_dir / AUDIT_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadParameter(f"run {run_dir.name} has not passed its audit; audit it first") from None
+    if sha256_of(warehouse) != audited["warehouse_sha256"]:
+        raise AuditFailed(f"the warehouse of run {run_dir.name} is not the one that passed its audit")
+
+
+def _new_releases(warehouse: Path) -> tuple[list[str], int]:
+    """Releases that the run adds, sorted, and how many it knows in all."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        new = connection.execute(
+            "SELECT release FROM marts.releases ANTI JOIN previous.releases USING (release) ORDER BY release"
+        ).fetchall()
+        known = connection.execute("SELECT count(*) FROM marts.releases").fetchone()
+    return [release for (release,) in new], known[0] if known else 0
+
+
+def _fill(home: Home, folder: Path, warehouse: Path, number: int, state: dict[str, Any], new: list[str]) -> None:
+    from expectations import build_data_docs  # Great Expectations takes seconds to import
+
+    write_release_file(warehouse, folder / "warehouse.duckdb")
+    write_tables(folder / "warehouse.duckdb", folder / "tables")
+    build_data_docs(home, folder / "data_docs")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        path.chmod(0o444)
+    manifest = {
+        "number": number,
+        "run_id": state["run_id"],
+        "base": state["base"],
+        "releases": new,
+        "input_digest": state["input_digest"],
+        "files": {
+            path.relative_to(folder).as_posix(): {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+            for path in files
+        },
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
+    fsync_tree(folder)
+
+
+def _prune_runs(home: Home, keep: Path) -> None:
+    """Keeps the newest build folders; one that another process is at work in is left alone."""
+    folders = [entry for entry in home.runs.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    folders.sort(key=lambda entry: entry.stat().st_mtime)
+    for folder in folders[: -settings.runs_kept()]:
+        if folder == keep:
+            continue
+        try:
+            with exclusive(folder, f"run {folder.name}", timeout=0):
+                shutil.rmtree(folder)
+        except PublisherBusy:
+            continue

@@ -1,0 +1,33 @@
+"""dbt-duckdb plugin: puts dbt on the run's own file and takes its SQL connection's access to everything else.
+
+The profile stays the same text for every run, so dbt's parse cache can be used again; which file and which folders
+comes from the two variables below, set by ``publishing.dbt_run`` for the time of one build.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+#: The new DuckDB file that the models are built in.
+WAREHOUSE_VARIABLE = "TONGBAO_WAREHOUSE"
+#: Folders that SQL may read, joined by os.pathsep: the staged Parquet, the run's folder, the seeds.
+FOLDERS_VARIABLE = "TONGBAO_SQL_FOLDERS"
+
+
+class Plugin(BasePlugin):
+    """Read by dbt-duckdb from the profile's ``plugins``."""
+
+    def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:
+        """Chooses the file just before dbt connects."""
+        creds.path = os.environ[WAREHOUSE_VARIABLE]
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Locks the connection: no file outside the folders, no other database, no setting changed back."""
+        folders = os.environ[FOLDERS_VARIABLE].split(os.pathsep)
+        conn.execute("SET allowed_directories = ?", [folders])
+        conn.execute("SET enable_external_access = false")
+        conn.execute("SET lock_configuration = true")

@@ -1,0 +1,42 @@
+"""Settings of publishing, each from an environment variable with a default; read when used, not at import."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ingestion.errors import BadParameter
+
+#: Published schemas: facts, marts, every revision, the audit trail. What is not named here stays behind.
+PUBLISHED_SCHEMAS = ("core", "marts", "history", "audit")
+
+#: Oldest storage format that the published file can be read with: DuckDB 1.4, the long-term release.
+STORAGE_VERSION = "v1.4.0"
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")
+
+
+def _whole_number(name: str, default: int) -> int:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise BadParameter(f"{name} must be a whole number of at least 1")
+    return int(text)
+
+
+def releases_kept() -> int:
+    """How many release folders stay on disk (``TONGBAO_RELEASES_KEPT``, default 24)."""
+    return _whole_number("TONGBAO_RELEASES_KEPT", 24)
+
+
+def runs_kept() -> int:
+    """How many build folders stay on disk (``TONGBAO_RUNS_KEPT``, default 5)."""
+    return _whole_number("TONGBAO_RUNS_KEPT", 5)
+
+
+def checked_run_id(run_id: str) -> str:
+    """The run id, where it is fit to name a folder; raises BadParameter otherwise."""
+    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
+        raise BadParameter("a run id holds at most 120 letters, digits and . _ - and starts with a letter or digit")
+    return run_id

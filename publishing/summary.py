@@ -1,0 +1,112 @@
+"""The end of a run for people: the overall ranking of a period, what was set aside, where everything lies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ingestion.errors import BadParameter
+from ingestion.home import Home
+from ingestion.period import Period
+from ingestion.quarantine import reason_text as quarantine_reason
+from publishing import releases
+from publishing.labels import labels, period_name
+from publishing.tables import ranking_tables
+
+#: Unmapped names listed; the rest is in audit.unmapped_units.
+_UNMAPPED_SHOWN = 10
+
+_QUARANTINED = """
+SELECT dataset, reason, count(*) AS rows, count(DISTINCT (month, file)) AS files
+FROM audit.quarantine GROUP BY ALL ORDER BY ALL
+"""
+
+
+def summary(home: Home, period: str, console: Console | None = None) -> None:
+    """Prints the served release's summary of one period, in Chinese; every figure comes from the published file.
+
+    Raises BadParameter where nothing, or not this period, is published.
+    """
+    code, console = Period.parse(period).code, console or Console()
+    release = releases.served(home)
+    if release is None:
+        raise BadParameter("nothing is published yet")
+    tables = [
+        table for table in ranking_tables(release.warehouse) if (table.period_code, table.area) == (code, "overall")
+    ]
+    if not tables:
+        raise BadParameter(f"period {code} is not published in release {release.number}")
+    columns = labels()["columns"]
+    shown = [columns[name] for name in ("rank", "unit_name", "score", "interval", "rank_change", "list", "remark")]
+    for group, rows in tables[0].frame.groupby(columns["unit_group"], sort=False):
+        table = Table(title=f"{period_name(code)} {labels()['overall']}排名 · {group}", title_justify="left")
+        for name in shown:
+            number = name in (columns["rank"], columns["score"], columns["rank_change"], columns["interval"])
+            table.add_column(name, justify="right" if number else "left")
+        for row in rows[shown].itertuples(index=False, name=None):
+            table.add_row(*(_cell(name, value) for name, value in zip(shown, row, strict=True)))
+        console.print(table)
+    for note in tables[0].notes:
+        console.print(f"[dim]{escape(note)}[/dim]")
+    with duckdb.connect(str(release.warehouse), read_only=True) as connection:
+        _quarantine(console, connection)
+        _unmapped(console, connection)
+    places = Table(title="成果位置", title_justify="left", show_header=False)
+    for name, path in (
+        ("数据仓库 warehouse", home.current / "warehouse.duckdb"),
+        ("排名表 tables", home.current / "tables" / code),
+        ("数据校验报告 Data Docs", home.current / "data_docs" / "index.html"),
+        ("版本清单 manifest", home.current / "manifest.json"),
+    ):
+        places.add_row(name, escape(str(path)))
+    console.print(places)
+
+
+def _cell(name: str, value: Any) -> str:
+    columns = labels()["columns"]
+    if value is None or value != value or str(value) == "<NA>":
+        return "—"
+    if name == columns["score"]:
+        return f"{value:.2f}"
+    if name == columns["rank_change"]:
+        return f"↑{value}" if value > 0 else f"↓{-value}" if value < 0 else "0"
+    text = escape(str(value))
+    if name == columns["list"]:
+        colour = {labels()["lists"]["lagging"]: "red"}.get(text, "green")
+        return f"[{colour}]{text}[/{colour}]" if text else ""
+    return text
+
+
+def _quarantine(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    rows = connection.execute(_QUARANTINED).fetchall()
+    if not rows:
+        console.print("隔离数据：无")
+        return
+    table = Table(title="隔离数据（未计入，见 audit.quarantine）", title_justify="left")
+    for name in ("数据集", "原因"):
+        table.add_column(name)
+    for name in ("行数", "文件数"):
+        table.add_column(name, justify="right")
+    for dataset, reason, count, files in rows:
+        table.add_row(escape(dataset), escape(quarantine_reason(reason)), str(count), str(files))
+    console.print(table)
+
+
+def _unmapped(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    found = connection.execute("SELECT * FROM audit.unmapped_units LIMIT ?", [_UNMAPPED_SHOWN])
+    names = [column[0] for column in found.description or []]
+    rows = found.fetchall()
+    if not rows:
+        console.print("未匹配单位：无")
+        return
+    total = connection.execute("SELECT count(*) FROM audit.unmapped_units").fetchone()
+    table = Table(title=f"未匹配单位（共 {total[0] if total else 0} 个，计入全县、不参加排名）", title_justify="left")
+    for name in names:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+    console.print(table)
