@@ -1,0 +1,64 @@
+"""Exports small enough to check by hand: every dataset of every month, empty but for the rows a test gives."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.reference_calc.schema import DATASETS, SCHEMA, SYSTEMS
+
+Row = Mapping[str, object]
+
+#: What a row of each dataset holds when a test does not say otherwise.
+DEFAULTS: dict[str, dict[str, object]] = {
+    "platform_cases": {
+        "事项编码": "A1",
+        "事项名称": "事项",
+        "办件类型": "承诺件",
+        "办理单位": "精河镇",
+        "申请来源": "窗口登记",
+        "申请人类型": "自然人",
+        "法定时限": 20,
+        "承诺时限": 5,
+    },
+    "platform_reviews": {"被评价单位": "精河镇", "评价渠道": "移动端", "评价等级": "满意", "评价次序": 1},
+    "hotline_tickets": {"诉求类型": "求助", "办理方式": "转办", "工单状态": "办理中"},
+    "hotline_dispatches": {"派单序号": 1, "承办单位": "精河镇", "承办角色": "主办"},
+    "hotline_exclusions": {"承办单位": "精河镇", "剔除原因": "非职责"},
+    "hotline_calls": {},
+    "cms_posts": {
+        "标题": "标题",
+        "栏目": "要闻",
+        "栏目类型": "动态要闻",
+        "发布单位": "精河镇",
+        "来源类型": "原创",
+        "状态": "已发布",
+    },
+    "cms_media_accounts": {"平台": "微信", "账号名称": "精河发布", "主办单位": "精河镇", "开设日期": "2020-01-01"},
+    "cms_media_posts": {"平台": "微信", "账号名称": "精河发布", "标题": "标题"},
+    "cms_submissions": {"专项": "放管服", "材料类型": "月小结", "报送单位": "精河镇", "审核状态": "采用"},
+}
+
+
+def write_exports(root: Path, months: Sequence[str], **rows: Sequence[Row]) -> Path:
+    """Write one CSV a dataset and month. ``rows`` names datasets; a row's ``month`` says its delivery, else the first.
+
+    更新时间 is the row's own, else the first second of 2022-09.
+    """
+    for dataset in DATASETS:
+        system = next(name for name, datasets in SYSTEMS.items() if dataset in datasets)
+        for month in months:
+            mine = [row for row in rows.get(dataset, []) if row.get("month", months[0]) == month]
+            write_csv(root / system / dataset / month / f"{dataset}.csv", dataset, mine)
+    return root
+
+
+def write_csv(path: Path, dataset: str, rows: Sequence[Row]) -> None:
+    """One file of the dataset with every header of the contract."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    headers = [column.header for column in SCHEMA[dataset]]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, headers, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({"更新时间": "2022-09-01 00:00:00"} | DEFAULTS[dataset] | dict(row) for row in rows)
