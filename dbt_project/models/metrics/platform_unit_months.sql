@@ -1,0 +1,120 @@
+-- Grain: unit × month × cut-off month from which the figures hold × metric of the area platform.
+with cases as (
+    select * from {{ ref('fct_cases') }}
+),
+
+reviews as (
+    select * from {{ ref('fct_case_reviews') }}
+    where is_counted and is_first
+),
+
+accepted as (
+    select
+        unit_code,
+        accepted_month as month_code,
+        accepted_month as known_month,
+        count(*) as all_accepted,
+        sum({{ one_if('not is_counted') }}) as voided,
+        sum({{ one_if('is_counted') }}) as accepted,
+        sum({{ one_if("is_counted and channel <> '窗口登记'") }}) as online,
+        sum(case when is_counted and statutory_days > 0 then statutory_days else 0 end) as statutory_days,
+        -- 即办件 promise no days; a case that promises none takes the statutory limit.
+        sum(case
+            when is_counted and statutory_days > 0 then statutory_days
+                - case when case_type = '即办件' then 0 else coalesce(promised_days, statutory_days) end
+            else 0
+        end) as days_saved
+    from cases
+    where accepted_month is not null
+    group by unit_code, accepted_month
+),
+
+due as (
+    select
+        unit_code,
+        due_month as month_code,
+        due_month as known_month,
+        count(*) as due,
+        sum({{ one_if('closed_at <= due_at') }}) as closed_by_due
+    from cases
+    where is_counted and due_month is not null
+    group by unit_code, due_month
+),
+
+closed as (
+    select
+        unit_code,
+        closed_month as month_code,
+        closed_month as known_month,
+        count(*) as closed,
+        sum({{ one_if('accepted_at is not null') }}) as closed_accepted,
+        sum(coalesce(working_days_taken, 0)) as working_days
+    from cases
+    where is_counted and closed_month is not null
+    group by unit_code, closed_month
+),
+
+-- The numerator of active_review_rate: a review that comes after a period's cut-off does not count for it yet.
+actively_reviewed as (
+    select
+        cases.unit_code,
+        cases.closed_month as month_code,
+        greatest(cases.closed_month, {{ known_month('reviews.reviewed_at') }}) as known_month,
+        count(*) as actively_reviewed
+    from cases
+    inner join reviews on cases.case_no = reviews.case_no
+    where cases.is_counted and cases.closed_month is not null and not reviews.is_default
+    group by cases.unit_code, cases.closed_month, greatest(cases.closed_month, {{ known_month('reviews.reviewed_at') }})
+),
+
+reviewed as (
+    select
+        unit_code,
+        reviewed_month as month_code,
+        reviewed_month as known_month,
+        count(*) as first_reviews,
+        sum({{ one_if('is_default') }}) as default_reviews,
+        sum({{ one_if('is_valid') }}) as valid_reviews,
+        sum({{ one_if('is_valid and is_good') }}) as good_reviews
+    from reviews
+    group by unit_code, reviewed_month
+),
+
+rectified as (
+    select
+        unit_code,
+        rectify_due_month as month_code,
+        rectify_due_month as known_month,
+        count(*) as bad_reviews,
+        sum({{ one_if('rectified_at <= rectify_due_at') }}) as rectified
+    from reviews
+    where is_valid and not is_good and rectify_due_month is not null
+    group by unit_code, rectify_due_month
+)
+
+{{ metric_rows('due', 'platform', {
+    'case_on_time_rate': ['closed_by_due', 'due'],
+    'cases_overdue': ['due - closed_by_due', none],
+}) }}
+union all
+{{ metric_rows('accepted', 'platform', {
+    'online_rate': ['online', 'accepted'],
+    'cases_accepted': ['accepted', none],
+    'speedup_rate': ['days_saved', 'statutory_days'],
+    'void_share': ['voided', 'all_accepted'],
+}) }}
+union all
+{{ metric_rows('closed', 'platform', {
+    'active_review_rate': ['0', 'closed'],
+    'cases_closed': ['closed', none],
+    'mean_working_days': ['working_days', 'closed_accepted'],
+}) }}
+union all
+{{ metric_rows('actively_reviewed', 'platform', {'active_review_rate': ['actively_reviewed', '0']}) }}
+union all
+{{ metric_rows('reviewed', 'platform', {
+    'good_review_rate': ['good_reviews', 'valid_reviews'],
+    'default_review_share': ['default_reviews', 'first_reviews'],
+}) }}
+union all
+{{ metric_rows('rectified', 'platform', {'bad_review_fixed_rate': ['rectified', 'bad_reviews']}) }}

@@ -1,0 +1,131 @@
+-- Grain: computed period × ranked unit × area, `overall` included. METRICS.md, Scores and Uncertainty.
+with metric_sums as (
+    select
+        period_code,
+        rule_set,
+        unit_code,
+        unit_group,
+        area,
+        sum(weight) as area_weight,
+        coalesce(sum(case when points is not null then weight end), 0) as held_weight,
+        sum(points) as points,
+        sqrt(sum(points_sd * points_sd)) as points_sd
+    from {{ ref('scored_metrics') }}
+    group by period_code, rule_set, unit_code, unit_group, area
+),
+
+volumes as (
+    select metrics.period_code, metrics.unit_code, metrics.area, metrics.numerator as volume
+    from {{ ref('scored_metrics') }} as metrics
+    inner join {{ ref('period_areas') }} as areas
+        on metrics.period_code = areas.period_code
+        and metrics.area = areas.area
+        and metrics.metric = areas.volume_metric
+),
+
+vetoed_months as (
+    select
+        periods.period_code,
+        vetoes.unit_code,
+        vetoes.area,
+        count(distinct vetoes.month_code) as vetoed_months,
+        max(case when vetoes.reason = 'serious_error' then vetoes.reason end) as serious_error,
+        max(case when vetoes.reason = 'backdated' then vetoes.reason end) as backdated
+    from {{ ref('scored_periods') }} as periods
+    inner join {{ ref('unit_month_vetoes') }} as vetoes
+        on vetoes.month_code between periods.first_month and periods.last_month
+    group by periods.period_code, vetoes.unit_code, vetoes.area
+),
+
+judged as (
+    select
+        sums.*,
+        areas.weight as weight_in_overall,
+        rules.minimum_coverage,
+        areas.is_delivered,
+        case when areas.is_delivered then sums.held_weight / sums.area_weight else 0 end as coverage,
+        cast(areas.months - coalesce(vetoed.vetoed_months, 0) as double) / areas.months as clean_share,
+        case
+            when not areas.is_delivered then null
+            when vetoed.serious_error is not null and vetoed.backdated is not null
+                then vetoed.serious_error || ';' || vetoed.backdated
+            else coalesce(vetoed.serious_error, vetoed.backdated)
+        end as veto_reason,
+        case
+            when not areas.is_delivered then 'not_delivered'
+            when areas.volume_metric is not null and volumes.volume < areas.minimum_volume then 'insufficient_volume'
+            when sums.held_weight < rules.minimum_coverage * sums.area_weight then 'insufficient_coverage'
+        end as empty_reason
+    from metric_sums as sums
+    inner join {{ ref('period_areas') }} as areas on sums.period_code = areas.period_code and sums.area = areas.area
+    inner join {{ ref('rule_sets') }} as rules on sums.rule_set = rules.rule_set
+    left join volumes
+        on sums.period_code = volumes.period_code
+        and sums.unit_code = volumes.unit_code
+        and sums.area = volumes.area
+    left join vetoed_months as vetoed
+        on sums.period_code = vetoed.period_code
+        and sums.unit_code = vetoed.unit_code
+        and sums.area = vetoed.area
+),
+
+-- A month with a veto counts nothing; with no month left the area is 0 even where it would be null.
+scored as (
+    select
+        *,
+        case
+            when not is_delivered then null
+            when clean_share = 0 then 0
+            when empty_reason is null then 100 * points / held_weight * clean_share
+        end as score,
+        case
+            when not is_delivered then null
+            when clean_share = 0 then 0
+            when empty_reason is null then 100 * points_sd / held_weight * clean_share
+        end as score_sd
+    from judged
+),
+
+overall as (
+    select
+        period_code,
+        rule_set,
+        unit_code,
+        unit_group,
+        sum(weight_in_overall) as all_weight,
+        coalesce(sum(case when score is not null then weight_in_overall end), 0) as held_weight,
+        sum(weight_in_overall * score) as weighted,
+        sqrt(sum(weight_in_overall * score_sd * weight_in_overall * score_sd)) as weighted_sd,
+        min(minimum_coverage) as minimum_coverage,
+        max({{ one_if('veto_reason is not null') }}) = 1 as has_veto
+    from scored
+    group by period_code, rule_set, unit_code, unit_group
+)
+
+select
+    period_code,
+    unit_code,
+    unit_group,
+    area,
+    score,
+    score_sd,
+    coverage,
+    veto_reason,
+    veto_reason is not null as has_veto,
+    case when score is null then empty_reason end as null_reason,
+    rule_set
+from scored
+union all
+select
+    period_code,
+    unit_code,
+    unit_group,
+    'overall' as area,
+    case when held_weight >= minimum_coverage * all_weight then weighted / held_weight end as score,
+    case when held_weight >= minimum_coverage * all_weight then weighted_sd / held_weight end as score_sd,
+    held_weight / all_weight as coverage,
+    cast(null as string) as veto_reason,
+    has_veto,
+    case when held_weight < minimum_coverage * all_weight then 'insufficient_coverage' end as null_reason,
+    rule_set
+from overall

@@ -1,0 +1,2 @@
+-- Grain: one delivered good row of cms_media_posts; its state says whether it is the current one of its key.
+{{ upsert_states(source('staged', 'cms_media_posts')) }}

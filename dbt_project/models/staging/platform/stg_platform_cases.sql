@@ -1,0 +1,2 @@
+-- Grain: one delivered good row of platform_cases; its state says whether it is the current one of its key.
+{{ upsert_states(source('staged', 'platform_cases')) }}
