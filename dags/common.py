@@ -6,20 +6,18 @@ Nothing here touches a file, a database or the network at import; the heavy pack
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, Connection, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 
+from dags.failures import report_failure
 from ingestion.errors import BadParameter
 from ingestion.period import Month
 
 if TYPE_CHECKING:
     from ingestion.home import Home
-
-log = logging.getLogger("tongbao.dags")
 
 TIME_ZONE = "Asia/Shanghai"
 
@@ -39,14 +37,8 @@ MONTH_PARAM = Param(
 )
 
 
-def report_failure(context: Any) -> None:
-    """The alert hook: says in the task's last log line what failed and why. A deployment adds its notifier here."""
-    ti = context["ti"]
-    which = f"{ti.dag_id}.{ti.task_id}" + (f"[{ti.map_index}]" if (ti.map_index or 0) >= 0 else "")
-    log.error("FAILED %s in %s: %s", which, context["run_id"], context.get("exception") or "no reason given")
-
-
-#: Retry or stop is the exception's type: what may improve by itself is retried with back-off, the rest stops at once.
+#: Retry or stop is the exception's type: what may improve by itself is retried with back-off; the rest, programming
+#: errors among it, would be the same next time and stops at once. (A task killed from outside is always retried.)
 DEFAULT_ARGS = {
     "owner": "county-data-office",
     "retries": 3,
@@ -56,7 +48,7 @@ DEFAULT_ARGS = {
     "retry_policy": ExceptionRetryPolicy(
         rules=[
             RetryRule("ingestion.errors.Transient", action=RetryAction.RETRY),
-            RetryRule("ingestion.errors.Permanent", action=RetryAction.FAIL),
+            RetryRule("builtins.Exception", action=RetryAction.FAIL),
         ]
     ),
     "on_failure_callback": report_failure,

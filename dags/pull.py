@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, CronPartitionTimetable, get_current_context, task, task_group
 
 from dags.common import DEFAULT_ARGS, DELIVERED, MONTH_PARAM, TIME_ZONE, home, month_of, source_uri
+from dags.failures import without_values
 
 #: The platform, the hotline and the CMS, with their datasets (ingestion.contracts says the same; a test compares).
 DATASETS = {
@@ -34,6 +37,13 @@ files are not loaded twice. A year: `make backfill YEAR=2022`.
 """
 
 
+def named(dataset: str) -> Any:
+    """The task's context, with the dataset in it: what the task is mapped over is how people find it."""
+    context: Any = get_current_context()
+    context["dataset"] = dataset
+    return context
+
+
 def pull_dag(system: str, datasets: list[str]) -> DAG:
     """The DAG that pulls one month of one system."""
     with DAG(
@@ -48,19 +58,23 @@ def pull_dag(system: str, datasets: list[str]) -> DAG:
         tags=["tongbao", "pull"],
     ) as dag:
 
-        @task(map_index_template="{{ task.op_kwargs['dataset'] }}")
+        @task(map_index_template="{{ dataset }}")
+        @without_values
         def land(dataset: str) -> None:
             from ingestion import landing, transports
 
+            context = named(dataset)
             source = transports.connect(source_uri(system))
-            landing.pull(home(), source, system, dataset, month_of(get_current_context()))
+            landing.pull(home(), source, system, dataset, month_of(context))
 
-        @task(map_index_template="{{ task.op_kwargs['dataset'] }}")
+        @task(map_index_template="{{ dataset }}")
+        @without_values
         def load(dataset: str) -> None:
-            import expectations
             from ingestion.load import load as load_delivery
 
-            load_delivery(home(), dataset, month_of(get_current_context()), validate=expectations.validate_load)
+            import expectations
+
+            load_delivery(home(), dataset, month_of(named(dataset)), validate=expectations.validate_load)
 
         @task_group(group_id="delivery", prefix_group_id=False)
         def delivery(dataset: str) -> None:

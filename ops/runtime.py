@@ -65,7 +65,7 @@ class Airflow:
                     start_new_session=True,
                 )
         groups = {name: process.pid for name, process in self.processes.items()}
-        self.home.processes.write_text(json.dumps({"port": self.port, "groups": groups}))
+        self.home.processes.write_text(json.dumps({"owner": os.getpid(), "port": self.port, "groups": groups}))
         self._wait_healthy()
         self.client.ensure_pool("warehouse", slots=1)
 
@@ -149,6 +149,21 @@ def home_lock(home: Home) -> Iterator[None]:
             ) from None
         stop_leftovers(home)
         yield
+
+
+def request_stop(home: Home) -> bool:
+    """Ask whoever runs this home's Airflow to stop it, and wait; stop it here when nobody does. True where it ran."""
+    recorded = AirflowHome.of(home).processes
+    if not recorded.exists():
+        return False
+    owner = json.loads(recorded.read_text())["owner"]
+    if Path(f"/proc/{owner}/cmdline").exists() and b"ops" in Path(f"/proc/{owner}/cmdline").read_bytes():
+        os.kill(owner, signal.SIGTERM)
+        deadline = time.monotonic() + 60
+        while recorded.exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+    stop_leftovers(home)
+    return True
 
 
 def stop_leftovers(home: Home) -> bool:

@@ -1,0 +1,62 @@
+# The only command surface. `make run` on a fresh clone needs Python 3.11 and a package index, nothing else.
+#   TONGBAO_HOME  where the county's state lies (default: var/)
+#   EXPORTS       a folder of exports to pull instead of the simulated systems
+#   PERIODS       with EXPORTS: publish exactly these, e.g. PERIODS="2022-07 2022-07--2022-08"
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+REQUIREMENTS ?= requirements/dev.txt
+INSTALLED := $(VENV)/.installed-$(notdir $(REQUIREMENTS))
+# Compiled once at install; an interpreter that may not write bytecode would compile Airflow at every start.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPATH := $(CURDIR)
+
+.DEFAULT_GOAL := help
+.PHONY: help install run ui stop backfill test lint format bench lock clean
+
+help:  ## this overview
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
+
+install: $(INSTALLED)  ## the environment, from the hash-pinned requirements (only when they changed)
+
+$(INSTALLED): $(REQUIREMENTS)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(REQUIREMENTS)
+	@touch $@
+
+run: install  ## the monthly run, end to end: pull, validate, build, rank, publish, print
+	@$(BIN)/python -m ops run $(if $(EXPORTS),--exports "$(EXPORTS)") $(if $(PERIODS),--periods "$(PERIODS)")
+
+ui: install  ## the same under Airflow's web pages, until Ctrl-C
+	@$(BIN)/python -m ops ui $(if $(EXPORTS),--exports "$(EXPORTS)")
+
+stop: install  ## stop what `make ui` or a killed run left running
+	@$(BIN)/python -m ops stop
+
+backfill: install  ## pull a year again in the Airflow of `make ui`: make backfill YEAR=2022
+	@$(BIN)/python -m ops backfill "$(YEAR)"
+
+test: install  ## all tests
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: install  ## ruff, mypy, sqlfluff; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+
+format: install  ## write what ruff would
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install  ## county size through the real DAGs against an empty DAG; writes var/bench.json
+	@$(BIN)/python -m ops.bench
+
+lock:  ## compile the hash-pinned requirements from the .in files (needs uv)
+	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/base.in -o requirements/base.txt
+	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/dev.in -o requirements/dev.txt
+
+clean:  ## caches and build products; never the county's state
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target dbt_project/logs
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,80 @@
+"""``python -m ops``: run, show, stop and backfill the county's warehouse under a real Airflow on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ingestion.errors import TongbaoError
+from ingestion.home import Home
+from ingestion.period import Month
+from ops import front, web
+from ops.runtime import RunFailed, request_stop
+
+console = Console()
+
+
+@click.group()
+def main() -> None:
+    """The demo's Airflow for the home in TONGBAO_HOME (default: var/)."""
+
+
+@main.command()
+@click.option("--exports", type=click.Path(file_okay=False, path_type=Path), help="Pull this folder; no simulator.")
+@click.option("--periods", default="", help="Publish exactly these periods (with --exports), for example 2022-07.")
+@click.option("--scenario", default="notice", show_default=True, help="What the simulated systems deliver.")
+@click.option("--seed", default=2022, show_default=True)
+def run(exports: Path | None, periods: str, scenario: str, seed: int) -> None:
+    """Pull, validate, build, rank and publish; then print the result."""
+    home = Home.from_env()
+    if exports is not None:
+        front.exports_run(home, console, exports, periods.replace(",", " ").split())
+    elif periods:
+        raise click.UsageError("--periods goes with --exports")
+    else:
+        front.demo(home, console, scenario=scenario, seed=seed)
+
+
+@main.command()
+@click.option("--exports", type=click.Path(file_okay=False, path_type=Path), help="Serve this folder; no simulator.")
+def ui(exports: Path | None) -> None:
+    """The same under Airflow's web pages, until Ctrl-C or `stop`."""
+    web.serve(Home.from_env(), console, exports)
+
+
+@main.command()
+def stop() -> None:
+    """Stop what runs for this home."""
+    console.print("stopped" if request_stop(Home.from_env()) else "nothing is running for this home")
+
+
+@main.command()
+@click.argument("first")
+@click.argument("last", required=False)
+def backfill(first: str, last: str | None) -> None:
+    """Pull FIRST (a year or a month) to LAST again in the running Airflow (see `ui`), month by month."""
+    start, end = (f"{first}-01", f"{first}-12") if len(first) == 4 and not last else (first, last or first)
+    web.backfill(Home.from_env(), Month.parse(start), Month.parse(end), console)
+
+
+def _end(number: int, _frame: object) -> None:
+    # An exception, so that every started process is stopped on the way out.
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    try:
+        main(prog_name="python -m ops", standalone_mode=True)
+    except (RunFailed, TongbaoError, TimeoutError) as error:
+        console.print(f"[bold red]failed:[/] {type(error).__name__}")
+        console.print(str(error), markup=False, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

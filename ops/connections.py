@@ -1,0 +1,43 @@
+"""From the URI of a source to an Airflow connection (the way back is ``ingestion.transports.uri_from_connection``)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from ingestion.contracts import SYSTEMS
+from ingestion.errors import BadParameter
+
+
+def connection_json(uri: str) -> str:
+    """The connection in Airflow's JSON form. Airflow's own URI form would lose a path and decode a host key."""
+    parts = urlsplit(uri)
+    extra: dict[str, str] = dict(parse_qsl(parts.query))
+    if parts.path.strip("/"):
+        extra["path"] = unquote(parts.path)
+    connection: dict[str, object] = {"conn_type": parts.scheme, "extra": extra}
+    if parts.hostname:
+        connection["host"] = parts.netloc.rpartition("@")[2] if parts.scheme == "s3" else parts.hostname
+    if parts.port and parts.scheme != "s3":
+        connection["port"] = parts.port
+    if parts.username:
+        connection["login"] = unquote(parts.username)
+    if parts.password:
+        connection["password"] = unquote(parts.password)
+    return json.dumps(connection)
+
+
+def of_folder(exports: Path) -> dict[str, str]:
+    """The three connections for an exports folder without servers; raises BadParameter where there is none."""
+    if not exports.is_dir():
+        raise BadParameter(f"no such exports folder: {exports}")
+    uri = f"file://{quote(str(exports.resolve()))}"
+    return {f"tongbao_{system}": connection_json(uri) for system in SYSTEMS}
+
+
+def of_file(path: Path) -> dict[str, str]:
+    """The three connections that the simulated sources wrote (lines ``TONGBAO_<SYSTEM>_URI=…``)."""
+    lines = [line.partition("=") for line in path.read_text().splitlines() if "=" in line and not line.startswith("#")]
+    uris = {name.strip(): uri.strip().strip("'\"") for name, _, uri in lines}
+    return {f"tongbao_{system}": connection_json(uris[f"TONGBAO_{system.upper()}_URI"]) for system in SYSTEMS}
