@@ -1,1 +1,4 @@
-"""Three small source systems for the demo and the tests; nothing else imports this package."""
+"""Three small source systems of a county: generated exports, and servers that deliver them.
+
+Plays other people's systems: it keeps its own headers and codes and imports nothing of the warehouse.
+"""
