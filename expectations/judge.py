@@ -1,0 +1,130 @@
+"""Great Expectations itself: a suite judges one row of measures. The library is imported only when it is used.
+
+``expect_column_max_to_be_between`` on a frame of one row is chosen on purpose: it fails on a null, on a missing column
+and on an empty frame, where the row-wise expectations of the library pass.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ingestion.errors import BadParameter
+
+SUITES = Path(__file__).parent / "suites"
+
+#: What each expectation must say of itself, so that whoever reads a failed check knows what it means and why so.
+REQUIRED_META = ("name", "title_zh", "title_en", "unit", "threshold_reason")
+
+Measure = int | float | None
+
+
+def suite_files() -> list[Path]:
+    """The suites that are kept, by name."""
+    return sorted(SUITES.glob("*.json"))
+
+
+def read_expectations(*names: str) -> list[dict[str, Any]]:
+    """The expectations of these suites in order, as JSON objects; a later one replaces an earlier of the same name."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        path = SUITES / f"{name}.json"
+        if not path.exists():
+            continue
+        for expectation in json.loads(path.read_text(encoding="utf-8"))["expectations"]:
+            meta = expectation.get("meta") or {}
+            if missing := [key for key in REQUIRED_META if not meta.get(key)]:
+                raise BadParameter(f"suite {path.name}: an expectation lacks {', '.join(missing)} in its meta")
+            found[meta["name"]] = expectation
+    return list(found.values())
+
+
+def suite_text(path: Path) -> str:
+    """The suite in this file as Great Expectations writes it; the kept files are byte for byte this."""
+    gx = _gx()
+    suite = gx.ExpectationSuite(**json.loads(path.read_text(encoding="utf-8")))
+    return json.dumps(suite.to_json_dict(), ensure_ascii=False, indent=2) + "\n"
+
+
+@cache
+def _gx() -> Any:
+    # No message home: a county's validation is nobody else's business, and the machine may have no network.
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations
+
+    return great_expectations
+
+
+@cache
+def _asset() -> Any:
+    gx = _gx()
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    return context.data_sources.add_pandas("measures").add_dataframe_asset("measures")
+
+
+def judge(
+    name: str, expectations: Iterable[Mapping[str, Any]], measures: Mapping[str, Measure]
+) -> tuple[list[dict[str, Any]], float]:
+    """Let Great Expectations judge these measures by these expectations, and say what came out of each.
+
+    Returns one object per expectation (name, severity, status, observed, min, max and the texts of its meta) and the
+    seconds it took. Status: ``passed``, ``failed`` or ``baseline`` (an expectation that compares with the past, whose
+    measure is null because there is too little of it: never a pass).
+    """
+    import pandas as pd
+
+    started = time.perf_counter()
+    expectations = list(expectations)
+    baseline = [
+        e for e in expectations if e["meta"].get("against_history") and measures.get(e["kwargs"]["column"]) is None
+    ]
+    judged = [e for e in expectations if e not in baseline]
+    gx = _gx()
+    suite = gx.ExpectationSuite(name=name, expectations=[dict(e) for e in judged])
+    frame = pd.DataFrame([measures]) if measures else pd.DataFrame()
+    asset = _asset()
+    batches = asset.add_batch_definition_whole_dataframe(name)
+    try:
+        result = batches.get_batch({"dataframe": frame}).validate(suite, result_format="BASIC") if judged else None
+    finally:
+        asset.delete_batch_definition(name)
+    by_name: dict[str, dict[str, Any]] = {}
+    for one in result.results if result else ():
+        config = one.expectation_config
+        raised = not one.result  # the library answers an exception of its own with an empty result
+        by_name[config.meta["name"]] = _outcome(
+            config.to_json_dict(), "passed" if one.success and not raised else "failed", measures
+        )
+    for one in baseline:
+        by_name[one["meta"]["name"]] = _outcome(one, "baseline", measures)
+    # What the library gave no answer to has not passed.
+    outcomes = [by_name.get(e["meta"]["name"]) or _outcome(e, "failed", measures) for e in expectations]
+    return outcomes, time.perf_counter() - started
+
+
+def _outcome(expectation: Mapping[str, Any], status: str, measures: Mapping[str, Measure]) -> dict[str, Any]:
+    kwargs, meta = expectation["kwargs"], expectation["meta"]
+    return {
+        "name": meta["name"],
+        "severity": expectation["severity"],
+        "status": status,
+        "expectation": expectation["type"],
+        "measure": kwargs["column"],
+        "observed": measures.get(kwargs["column"]),
+        "min": kwargs.get("min_value"),
+        "max": kwargs.get("max_value"),
+        "unit": meta["unit"],
+        "title_zh": meta["title_zh"],
+        "title_en": meta["title_en"],
+        "threshold_reason": meta["threshold_reason"],
+        "items": [],
+        "items_total": 0,
+    }

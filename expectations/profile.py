@@ -1,0 +1,142 @@
+"""The figures of one delivered file that later deliveries are compared with, and the table they come from.
+
+A profile holds counts alone: rows, filled and varied columns, units by code, parts and wholes of shares. It is kept
+under ``validation/profiles`` beside the results, so that a dataset's history costs a few small files and not its rows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from expectations import measures, store, units
+from ingestion.contracts import CONTRACTS, Contract
+from ingestion.home import Home
+
+#: Counted up when profiles of an older version no longer say what this one reads.
+VERSION = 1
+
+
+@dataclass
+class Profile:
+    """Figures of some rows of one dataset. Profiles of several files add up."""
+
+    rows: int = 0
+    #: Rows that do not delete their key: what the other figures are about.
+    live_rows: int = 0
+    #: optional column -> live rows that fill it.
+    filled: dict[str, int] = field(default_factory=dict)
+    #: codes, booleans and integers that hold more than one value (null not counted).
+    varied: list[str] = field(default_factory=list)
+    #: codes of the units that are named.
+    units: list[str] = field(default_factory=list)
+    #: measure -> [part, whole].
+    shares: dict[str, list[int]] = field(default_factory=dict)
+
+    def share(self, name: str) -> float | None:
+        """The share of this name, null where its whole is empty."""
+        part, whole = self.shares.get(name, (0, 0))
+        return part / whole if whole else None
+
+
+def added(profiles: Iterable[Profile]) -> Profile:
+    """One profile of all the rows of these."""
+    total = Profile()
+    for one in profiles:
+        total.rows += one.rows
+        total.live_rows += one.live_rows
+        total.varied = sorted({*total.varied, *one.varied})
+        total.units = sorted({*total.units, *one.units})
+        for name, count in one.filled.items():
+            total.filled[name] = total.filled.get(name, 0) + count
+        for name, (part, whole) in one.shares.items():
+            before = total.shares.get(name, [0, 0])
+            total.shares[name] = [before[0] + part, before[1] + whole]
+    return total
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """An engine in memory that shows no progress bar in a task's log."""
+    connection = duckdb.connect()
+    connection.execute("set enable_progress_bar = false")
+    return connection
+
+
+def literal_path(path: Path) -> str:
+    """The path as DuckDB reads it literally: a name is a pattern there, even as a bound parameter."""
+    return re.sub(r"([\[*?])", r"[\1]", str(path))
+
+
+def open_rows(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    """Make the view ``delivered`` of these typed files, all rows, and ``live``, those that do not delete their key."""
+    relation = connection.read_parquet([literal_path(path) for path in paths])
+    relation.create_view("delivered", replace=True)
+    connection.execute(
+        "create or replace temp view live as select * from delivered where not coalesce(_deleted, false)"
+    )
+
+
+def take(connection: duckdb.DuckDBPyConnection, dataset: str) -> Profile:
+    """The profile of the rows in ``live``; leaves ``resolved_days`` (see units.resolve) where units are named."""
+    contract, declared = CONTRACTS[dataset], measures.of_delivery(dataset)
+    figures = {"live_rows": "count(*)"}
+    figures |= {f"filled.{name}": f'count("{name}")' for name in _optional(contract)}
+    figures |= {f"varied.{name}": f'coalesce(min("{name}") <> max("{name}"), false)' for name in _coded(contract)}
+    for name, share in declared.shares.items():
+        figures[f"part.{name}"] = f"count(*) filter (where ({share.part}) and ({share.whole}))"
+        figures[f"whole.{name}"] = f"count(*) filter (where {share.whole})"
+    row = connection.execute(f"select {', '.join(figures.values())} from live").fetchone() or ()
+    found: Mapping[str, int] = dict(zip(figures, row, strict=True))
+    total = connection.execute("select count(*) from delivered").fetchone() or (0,)
+    return Profile(
+        rows=total[0],
+        live_rows=found["live_rows"],
+        filled={name: found[f"filled.{name}"] for name in _optional(contract)},
+        varied=[name for name in _coded(contract) if found[f"varied.{name}"]],
+        units=_units(connection, declared.unit),
+        shares={name: [found[f"part.{name}"], found[f"whole.{name}"]] for name in declared.shares},
+    )
+
+
+def _optional(contract: Contract) -> list[str]:
+    return [column.name for column in contract.columns if column.optional and column.name != "sync_type"]
+
+
+def _coded(contract: Contract) -> list[str]:
+    kinds = ("code", "boolean", "integer")
+    return [c.name for c in contract.columns if c.type in kinds and c.name not in ("sync_type", *contract.key)]
+
+
+def _units(connection: duckdb.DuckDBPyConnection, unit: measures.UnitColumn | None) -> list[str]:
+    if unit is None:
+        return []
+    connection.execute(
+        f"""
+        create or replace temp table named_days as
+        select "{unit.column}" as name, ({unit.day})::date as day, count(*) as rows from live group by all
+        """
+    )
+    units.resolve(connection)
+    found = connection.execute("select distinct unit_code from resolved_days where unit_code is not null order by all")
+    return [code for (code,) in found.fetchall()]
+
+
+def of_file(home: Home, dataset: str, landing_id: int, path: Path) -> Profile:
+    """The profile of one accepted file: the kept one, or taken now and kept (a first run over older deliveries)."""
+    kept = store.folder(home) / "profiles" / dataset / f"{int(landing_id)}.json"
+    stat = path.stat()
+    stamp = {"version": VERSION, "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
+    if kept.exists():
+        content = json.loads(kept.read_text(encoding="utf-8"))
+        if content["stamp"] == stamp:
+            return Profile(**content["profile"])
+    with connect() as connection:
+        open_rows(connection, [path])
+        profile = take(connection, dataset)
+    store.write_json(kept, {"stamp": stamp, "profile": asdict(profile)})
+    return profile
