@@ -41,7 +41,7 @@ def audit(home: Home, run_id: str) -> None:
 
 def unreconciled(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """The accounting identities that do not hold, from ``audit.reconciliation``."""
-    rows = connection.execute("SELECT * FROM audit.reconciliation WHERE NOT coalesce(holds, false) LIMIT 20")
+    rows = connection.execute("SELECT * FROM audit.reconciliation WHERE NOT coalesce(is_balanced, false) LIMIT 20")
     names = [column[0] for column in rows.description or []]
     return [
         "identity does not hold: " + ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True))

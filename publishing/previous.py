@@ -40,7 +40,7 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "releases": (
         "marts.releases",
-        {"release": "VARCHAR", "period_code": "VARCHAR", "revision": "BIGINT", "cut_off": "TIMESTAMP"}
+        {"release": "VARCHAR", "period_code": "VARCHAR", "revision": "INTEGER", "cut_off": "TIMESTAMP"}
         | {"released_at": "TIMESTAMP", "rule_set": "VARCHAR", "input_digest": "VARCHAR", "content_digest": "VARCHAR"}
         | {"reason": "VARCHAR"},
     ),
