@@ -1,0 +1,313 @@
+"""CSV: exact by RFC 4180, fast where a block is provably clean, line by line where it is not.
+
+Each block of the file is first proven clean with whole-array operations; Arrow's parser then splits it, and its own
+count of fields proves the width of each row. A block that fails the proof is read record by record: a damaged record
+is set aside with its line and the reading goes on behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from ingestion.contracts import Contract
+from ingestion.readers.csv_grammar import clean_block, grammar
+from ingestion.readers.encodings import blocks, cjk_sequences, detect
+from ingestion.readers.headers import (
+    HEADER_WITHIN,
+    find_header,
+    is_blank,
+    is_header_row,
+    is_title,
+    is_total,
+    map_header,
+    no_header,
+)
+from ingestion.readers.table import Chunk, Finding, TableReader
+
+DELIMITERS = (b",", b"\t", b";")
+
+#: A quoted field of more bytes than this is taken as one that is never closed.
+LONGEST_FIELD = 32 << 20
+
+#: The header and the titles above it lie within so many bytes.
+_HEAD = 1 << 20
+
+#: So many lines at the end of the file are looked at for totals.
+_TAIL_LINES = 10
+
+_MARK = "\ufeff".encode()
+
+
+class CsvReader(TableReader):
+    """A CSV in UTF-8, UTF-16 with mark or GB18030; comma, tab or semicolon; LF or CRLF."""
+
+    def __init__(self, file: BinaryIO, name: str, contract: Contract) -> None:
+        super().__init__(name, contract)
+        self._closing.append(file.close)
+        self.encoding, skip = detect(file, name)
+        self._blocks = blocks(file, self.encoding, skip, name)
+        #: Number of the physical line at which the unread data starts.
+        self._line = 1
+        self._data = b""
+        self._at_end = False
+        self._more()
+        self.delimiter = b","
+        self._read_header()
+
+    # -- the header --------------------------------------------------------------------------------------------
+
+    def _read_header(self) -> None:
+        while not self._at_end and len(self._data) < _HEAD:
+            self._more()
+        if not self._data.strip(b"\r\n\t ,;\x00"):
+            raise self._refusal("the file is empty", "a month with nothing is a file with the header only")
+        if b"\n" not in self._data and b"\r" in self._data:
+            raise self._refusal("lines end in CR alone", "save it with CRLF or LF line ends")
+        candidates = []
+        for delimiter in DELIMITERS:
+            records = self._first_records(delimiter)
+            index, score = find_header([cells for cells, _ in records], self.contract)
+            candidates.append((score, delimiter, index, records))
+        score, self.delimiter, index, records = max(candidates, key=lambda candidate: candidate[0])
+        if score < 2:
+            raise no_header(self.contract, self.name)
+        line = 1 + sum(raw.count(b"\n") for _, raw in records[:index])
+        header = map_header(records[index][0], line, self.contract, self.name)
+        for number, (cells, raw) in enumerate(records[:index], start=1):
+            if not is_title(cells) or is_header_row(cells, header):
+                raise self._refusal(
+                    f"line {number} above the header is neither a title nor blank", "deliver one header line"
+                )
+            self.rows_other += raw.count(b"\n")
+            if not is_blank(cells):
+                self.findings.append(Finding(number, None, "title_line", "a line above the header was skipped"))
+        used = sum(len(raw) for _, raw in records[: index + 1])
+        taken = records[index][1]
+        self.rows_other += taken.count(b"\n") + (not taken.endswith(b"\n"))
+        self._use_header(header)
+        self._consume(used)
+
+    def _first_records(self, delimiter: bytes) -> list[tuple[list[str], bytes]]:
+        """Cells and bytes of the first records; a line that breaks the grammar counts as one cell."""
+        rules, found, position = grammar(delimiter), [], 0
+        while position < len(self._data) and len(found) < HEADER_WITHIN:
+            end = rules.record_end(self._data, position)
+            fits = end is not None and self._data.count(b"\n", position, end) <= 5
+            if not fits or end is None:
+                line_end = self._data.find(b"\n", position)
+                end = line_end + 1 if line_end >= 0 else len(self._data)
+            raw = self._data[position:end]
+            cells = rules.fields(raw) if fits else [raw]
+            found.append(([cell.decode("utf-8", "replace") for cell in cells], raw))
+            position = end
+        return found
+
+    # -- the rows ----------------------------------------------------------------------------------------------
+
+    def _chunks(self) -> Iterator[Chunk]:
+        while True:
+            while not self._at_end and len(self._data) < (1 << 20):
+                self._more()
+            if self._at_end:
+                self._drop_tail()
+            if not self._data:
+                return
+            chunk = self._clean_chunk() or self._damaged_chunk()
+            if chunk is None:
+                # Not one whole record: read on, unless a quote has swallowed too much already.
+                if len(self._data) > LONGEST_FIELD:
+                    raise self._unclosed()
+                self._more()
+            elif len(chunk.rows):
+                yield chunk
+
+    def _more(self) -> None:
+        block = next(self._blocks, None)
+        if block is None:
+            self._at_end = True
+        else:
+            self._data = self._data + block if self._data else block
+
+    def _consume(self, length: int) -> None:
+        self._line += self._data.count(b"\n", 0, length)
+        self._data = self._data[length:]
+
+    def _unclosed(self) -> Exception:
+        return self._refusal(f"a quoted field that starts in line {self._line} is never closed", "export it again")
+
+    def _drop_tail(self) -> None:
+        """Leave out blank and total lines at the end of the file, from the last line upwards."""
+        if not self.header:
+            return
+        rules = grammar(self.delimiter)
+        for _ in range(_TAIL_LINES):
+            # Blank lines, with or without delimiters, in one go.
+            kept = self._data.rstrip(
+                b"\r\n\t ," if self.delimiter == b"," else b"\r\n\t ;" if self.delimiter == b";" else b"\r\n\t "
+            )
+            end = self._data.find(b"\n", len(kept)) + 1 or len(self._data)
+            blank = self._data[end:]
+            self.rows_other += blank.count(b"\n") + (bool(blank) and not blank.endswith(b"\n"))
+            self._data = self._data[:end] if kept else b""
+            if not kept:
+                self.rows_other += 1 if end else 0
+                return
+            start = self._data.rfind(b"\n", 0, len(kept)) + 1
+            last = self._data[start:]
+            if rules.record_end(last, 0) != len(last):
+                return
+            cells = [cell.decode("utf-8", "replace") for cell in rules.fields(last)]
+            if not is_total(cells, self.header, self.contract):
+                return
+            line = self._line + self._data.count(b"\n", 0, start)
+            self.findings.append(Finding(line, None, "total_line", "a total line below the last row was skipped"))
+            self.rows_other += 1
+            self._data = self._data[:start]
+
+    # -- clean blocks ------------------------------------------------------------------------------------------
+
+    def _clean_chunk(self) -> Chunk | None:
+        """The whole records at hand, when they are provably clean; None when they are not."""
+        assert self.header is not None  # noqa: S101 - for the type checker
+        width = self.header.width
+        clean = clean_block(self._data, self.delimiter, width, self._at_end)
+        if clean is None or not clean.end or self._data.startswith(_MARK) or self._has_foreign_line(clean.end):
+            return None
+        table = self._split(self._data[: clean.end], clean.broken_lines)
+        if table is None:
+            return None
+        lines = self._data.count(b"\n", 0, clean.end) + (self._data[clean.end - 1 : clean.end] != b"\n")
+        starts = np.arange(table.num_rows) if clean.starts is None else clean.starts
+        if len(starts) != table.num_rows:
+            return None
+        self.rows_other += lines - table.num_rows
+        chunk = Chunk([_flat(column) for column in table.columns], starts + self._line)
+        self._consume(clean.end)
+        return chunk
+
+    def _split(self, data: bytes, broken_lines: bool) -> pa.Table | None:
+        """Arrow's split of clean records into columns; None when a row has another width (or is blank)."""
+        assert self.header is not None  # noqa: S101 - for the type checker
+        names = [f"c{position}" for position in range(self.header.width)]
+        quoted = b'"' in data
+        wrong: list[int] = []
+
+        def notice(row: Any) -> str:
+            wrong.append(1)
+            return "skip"
+
+        try:
+            table = pa_csv.read_csv(
+                pa.BufferReader(data),
+                read_options=pa_csv.ReadOptions(column_names=names, block_size=_block_size(data)),
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=self.delimiter.decode(),
+                    quote_char='"' if quoted else False,
+                    double_quote=quoted,
+                    escape_char=False,
+                    newlines_in_values=broken_lines,
+                    ignore_empty_lines=False,
+                    invalid_row_handler=notice,
+                ),
+                convert_options=pa_csv.ConvertOptions(
+                    check_utf8=False,  # the whole file was decoded strictly
+                    column_types=dict.fromkeys(names, pa.string()),
+                    strings_can_be_null=False,
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        return None if wrong else table
+
+    # -- damaged blocks ----------------------------------------------------------------------------------------
+
+    def _damaged_chunk(self) -> Chunk | None:
+        """Record by record: good ones as a chunk, damaged ones set aside; None when more data is needed."""
+        assert self.header is not None  # noqa: S101 - for the type checker
+        rules, width, data = grammar(self.delimiter), self.header.width, self._data
+        good: list[list[bytes]] = []
+        rows: list[int] = []
+        position, line = 0, self._line
+        while position < len(data):
+            end = rules.record_end(data, position)
+            if end is None:
+                fault = rules.fault(data, position)
+                if not self._at_end and (fault.unclosed or fault.offset + 1 >= len(data)):
+                    break
+                if fault.unclosed and b"\n" in data[position:].rstrip(b"\r\n"):
+                    self._line = line
+                    raise self._unclosed()
+                # Set aside the first physical line alone and read on behind it: a stray quote may have
+                # swallowed good rows up to where the fault shows.
+                end = data.find(b"\n", position) + 1 or len(data)
+                self._damaged(data[position:end], line, fault.reason, fault.field)
+                position, line = end, line + 1
+                continue
+            if not self._at_end and data[end - 1 : end] != b"\n":
+                break
+            raw = data[position:end]
+            breaks = raw.count(b"\n") - raw.endswith(b"\n")
+            self.rows_other += breaks
+            fields = rules.fields(raw)
+            if not any(field.strip() for field in fields):
+                self.rows_other += 1
+            elif len(fields) != width:
+                self._refuse_header_again(fields, line)
+                self._damaged(raw, line, f"{len(fields)} fields where the header has {width}", None)
+            elif breaks > 1 and any(part.count(self.delimiter) >= width - 1 for part in raw.split(b"\n")[1:-1]):
+                self._damaged(
+                    raw, line, "a quoted field that holds whole rows: a stray quote before and behind them", None
+                )
+            elif self._is_foreign(raw):
+                self._damaged(raw, line, "characters in another encoding than the file's", None)
+            else:
+                good.append(fields)
+                rows.append(line)
+            position, line = end, line + breaks + 1
+        if position == 0:
+            return None
+        self._line, self._data = line, data[position:]
+        columns = [pa.array(column, pa.binary()).cast(pa.string()) for column in zip(*good, strict=True)]
+        if not columns:
+            columns = [pa.array([], pa.string()) for _ in range(width)]
+        return Chunk(columns, np.array(rows, dtype=np.int64))
+
+    def _refuse_header_again(self, fields: list[bytes], line: int) -> None:
+        assert self.header is not None  # noqa: S101 - for the type checker
+        if is_header_row([field.decode("utf-8", "replace") for field in fields], self.header):
+            raise self._second_header(line)
+
+    def _damaged(self, raw: bytes, line: int, reason: str, field: int | None) -> None:
+        assert self.header is not None  # noqa: S101 - for the type checker
+        column = None
+        if field is not None and field < self.header.width:
+            name = next((name for name, position in self.header.positions.items() if position == field), None)
+            column = self.contract.column(name) if name else None
+        self._set_aside(line, reason, raw.decode("utf-8", "replace").rstrip("\r\n"), column)
+
+    def _has_foreign_line(self, end: int) -> bool:
+        return False
+
+    def _is_foreign(self, raw: bytes) -> bool:
+        return False
+
+
+def _flat(column: pa.ChunkedArray) -> pa.StringArray:
+    chunks = column.chunks
+    return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks) if chunks else pa.array([], column.type)
+
+
+def _block_size(data: bytes) -> int:
+    """Arrow splits its input for its threads into pieces that must hold a whole row."""
+    piece = 1 << 20
+    if len(data) <= piece:
+        return len(data) + 1
+    view = np.frombuffer(data, np.uint8)
+    breaks = np.flatnonzero(view == 0x0A)
+    longest = int(np.diff(breaks, prepend=-1, append=len(data)).max())
+    return len(data) + 1 if longest > piece // 4 else piece
