@@ -1,0 +1,23 @@
+-- Rules that contradict themselves would rank wrongly without an error: weights of a scored metric need a target and a
+-- floor apart, every area needs a scored metric, every program an area of its own, at most one rule set a day.
+select 'target equals floor' as fault, rule_set, area, metric
+from {{ ref('metrics') }}
+where weight is not null and (target is null or floor is null or target = floor)
+union all
+select 'area without a scored metric', areas.rule_set, areas.area, null
+from {{ ref('areas') }} as areas
+left join {{ ref('metrics') }} as metrics
+    on areas.rule_set = metrics.rule_set and areas.area = metrics.area and metrics.weight is not null
+where metrics.metric is null
+union all
+select 'two rule sets in force', one.rule_set, null, other.rule_set
+from {{ ref('rule_sets') }} as one
+inner join {{ ref('rule_sets') }} as other
+    on one.rule_set < other.rule_set
+    and coalesce(one.effective_from, cast('0001-01-01' as date)) <= coalesce(other.effective_to, cast('9999-12-31' as date))
+    and coalesce(other.effective_from, cast('0001-01-01' as date)) <= coalesce(one.effective_to, cast('9999-12-31' as date))
+union all
+select 'program in two areas', null, max(area), program
+from {{ ref('requirements') }}
+group by program
+having count(distinct area) > 1
