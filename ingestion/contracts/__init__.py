@@ -76,7 +76,7 @@ class RequiredAny(_Strict):
 
 
 class Refusal(_Strict):
-    """When a delivery is refused as a whole: too much of a file in quarantine, or nothing where there always was much."""
+    """When a delivery is refused whole: too much of a file in quarantine, or nothing where there always was much."""
 
     #: Share of a file's rows (0 to 1) and number of rows: the file is refused when both are exceeded.
     quarantined_share_above: float = Field(default=0.05, ge=0, le=1)

@@ -1,0 +1,130 @@
+"""From a source into the raw zone: bytes under their sha256, a ledger row for every attempt, good or failed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingestion.contracts import SYSTEMS
+from ingestion.durable import locked, put, sync
+from ingestion.errors import BadParameter, DeliveryRefused, TongbaoError
+from ingestion.home import Home
+from ingestion.ledger import Attempt, Ledger, NewAttempt, checked, now
+from ingestion.transports import Fetched, Source
+
+#: Told what is being done, how much of it is done and of how much (None: unknown).
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One pulled delivery: its files' attempts, in the order of their names."""
+
+    system: str
+    dataset: str
+    month: str
+    pulled_at: dt.datetime
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def attempt_ids(self) -> tuple[int, ...]:
+        return tuple(attempt.attempt_id for attempt in self.attempts)
+
+    @property
+    def unchanged(self) -> bool:
+        """Has every file been accepted before, byte for byte?"""
+        return all(attempt.outcome == "unchanged" for attempt in self.attempts)
+
+
+def raw_zone(home: Home) -> Path:
+    """The raw zone's object folder, made with mode 0700: it holds personal data in clear."""
+    for folder in (home.raw, home.objects):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    return home.objects
+
+
+def pull(
+    home: Home, source: Source, system: str, dataset: str, month: str, *, progress: Progress | None = None
+) -> Delivery:
+    """Lands everything the source has for the dataset's month and records it; raises what the transport raises.
+
+    A failed pull leaves a ledger row with its reason and nothing else. Nothing is loaded here: see ``load``.
+    """
+    dataset, month = checked(dataset, str(month))
+    if dataset not in SYSTEMS.get(system, ()):
+        raise BadParameter(f"{dataset} is not delivered by {str(system)[:40]!r}")
+    raw_zone(home)
+    incoming = home.raw / "incoming" / dataset
+    with locked(incoming, f"pull of {dataset}"):
+        # What a killed pull has left: nobody else is here now.
+        _empty(incoming)
+        pulled_at = now()
+        ledger = Ledger(home)
+        try:
+            into = Path(tempfile.mkdtemp(dir=incoming))
+            if progress:
+                progress(f"{dataset} {month}", 0, None)
+            fetched = source.fetch(dataset, month, into)
+            files = []
+            for done, each in enumerate(fetched, 1):
+                files.append(_land(home, each))
+                if progress:
+                    progress(f"{dataset} {month}", done, len(fetched))
+        except TongbaoError as error:
+            ledger.record_failure(
+                system, dataset, month, pulled_at, str(error), refused=isinstance(error, DeliveryRefused)
+            )
+            raise
+        except Exception as error:
+            # Of an error that is not ours only the kind is kept: its text may hold what a file holds.
+            ledger.record_failure(system, dataset, month, pulled_at, f"unexpected {type(error).__name__}")
+            raise
+        finally:
+            _empty(incoming)
+        sync(home.objects)
+        attempts = ledger.record_pull(system, dataset, month, pulled_at, files)
+    return Delivery(system, dataset, month, pulled_at, tuple(attempts))
+
+
+def object_path(home: Home, sha256: str) -> Path:
+    """Where the bytes with this hash lie."""
+    return home.objects / sha256
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _land(home: Home, fetched: Fetched) -> NewAttempt:
+    sha256 = sha256_of(fetched.path)
+    size = fetched.path.stat().st_size
+    fetched.path.chmod(0o600)
+    # Also over an object that is there already: it may have been damaged since.
+    put(fetched.path, object_path(home, sha256))
+    manifest = fetched.manifest
+    return NewAttempt(
+        file=fetched.name,
+        sha256=sha256,
+        bytes=size,
+        has_manifest=fetched.has_manifest or manifest is not None,
+        in_manifest=manifest is not None,
+        manifest_rows=manifest["rows"] if manifest else None,
+        manifest_sha256=manifest["sha256"] if manifest else None,
+    )
+
+
+def _empty(folder: Path) -> None:
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            Path(entry.path).unlink()

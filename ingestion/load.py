@@ -1,0 +1,231 @@
+"""From landed bytes to typed Parquet: a delivery is loaded, validated and accepted as a whole, or refused as a whole.
+
+Whatever happens, the dataset stays as it was until one ledger transaction accepts the delivery's files. What is staged
+can be made again from the raw zone and the ledger, byte for byte (``rebuild``).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from ingestion.contracts import Contract, contract_of
+from ingestion.durable import locked
+from ingestion.errors import DeliveryMissing, DeliveryRefused, Permanent
+from ingestion.home import Home
+from ingestion.landing import Progress, object_path, sha256_of
+from ingestion.ledger import (
+    Attempt,
+    Decision,
+    Ledger,
+    checked,
+    findings_path,
+    quarantine_path,
+    staged_path,
+)
+from ingestion.normalize import Normalizer, connect
+from ingestion.personal import key_of
+from ingestion.staging import StagedFile, stage
+
+
+@dataclass(frozen=True)
+class StagedDelivery:
+    """What is about to be accepted: the new files of one dataset and month."""
+
+    dataset: str
+    month: str
+    files: list[StagedFile]
+    #: Files of the delivery that were accepted before with the same bytes.
+    unchanged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load came to: ``accepted``, or ``unchanged`` when there was nothing new. Rows of the new files only."""
+
+    dataset: str
+    month: str
+    outcome: str
+    files: tuple[StagedFile, ...] = ()
+
+    @property
+    def rows_in(self) -> int:
+        return sum(file.rows_in for file in self.files)
+
+    @property
+    def rows_loaded(self) -> int:
+        return sum(file.rows_loaded for file in self.files)
+
+    @property
+    def rows_quarantined(self) -> int:
+        return sum(file.rows_quarantined for file in self.files)
+
+    @property
+    def findings(self) -> int:
+        return sum(file.findings for file in self.files)
+
+
+Validate = Callable[[Home, StagedDelivery], None]
+
+
+def load(
+    home: Home,
+    dataset: str,
+    month: str,
+    *,
+    validate: Validate | None = None,
+    progress: Progress | None = None,
+) -> LoadResult:
+    """Loads the newest pulled delivery of the dataset's month and accepts it.
+
+    Raises DeliveryMissing when none was pulled, DeliveryRefused with the reason when it cannot be trusted (also when
+    ``validate`` says so): then its files are recorded as refused and the dataset keeps its last good state.
+    """
+    dataset, month = checked(dataset, str(month))
+    ledger = Ledger(home)
+    with locked(home.staged / dataset, f"load of {dataset}"):
+        delivery = ledger.newest_delivery(dataset, month)
+        if not delivery:
+            raise DeliveryMissing(f"{dataset} {month}: nothing has been pulled yet")
+        _sweep(home, ledger, dataset, month)
+        new = [attempt for attempt in delivery if attempt.outcome not in ("accepted", "unchanged")]
+        if not new:
+            return LoadResult(dataset, month, "unchanged")
+        try:
+            _check_manifest(delivery)
+            files = _stage_all(home, contract_of(dataset), new, progress)
+            _check_rows(contract_of(dataset), ledger, delivery, files)
+            if validate:
+                known = tuple(attempt.file or "" for attempt in delivery if attempt.outcome == "unchanged")
+                validate(home, StagedDelivery(dataset, month, files, known))
+        except DeliveryRefused as error:
+            ledger.decide([Decision(attempt.attempt_id, "refused", str(error)) for attempt in new])
+            _sweep(home, ledger, dataset, month)
+            raise
+        except BaseException:
+            _sweep(home, ledger, dataset, month)
+            raise
+        ledger.decide(
+            Decision(
+                file.landing_id,
+                "accepted",
+                None,
+                file.rows_in,
+                file.rows_loaded,
+                file.rows_quarantined,
+                file.rows_other,
+                file.findings,
+            )
+            for file in files
+        )
+    return LoadResult(dataset, month, "accepted", tuple(files))
+
+
+def rebuild(home: Home, datasets: Iterable[str] | None = None, *, progress: Progress | None = None) -> int:
+    """Makes the staged Parquet, quarantine and findings of everything accepted again from raw zone and ledger.
+
+    Returns the number of files. The moment of the pull is the ledger's, so the result is the same as before. Raises
+    Permanent when a landed object is gone or damaged, or when it now gives other figures than it was accepted with.
+    """
+    ledger = Ledger(home)
+    wanted = None if datasets is None else {contract_of(dataset).dataset for dataset in datasets}
+    accepted = [
+        attempt
+        for attempt in ledger.attempts()
+        if attempt.outcome == "accepted" and (wanted is None or attempt.dataset in wanted)
+    ]
+    for done, attempt in enumerate(accepted):
+        if progress:
+            progress(f"{attempt.dataset} {attempt.month}", done, len(accepted))
+        with locked(home.staged / attempt.dataset, f"rebuild of {attempt.dataset}"):
+            (file,) = _stage_all(home, contract_of(attempt.dataset), [attempt], None)
+        then = (attempt.rows_in, attempt.rows_loaded, attempt.rows_quarantined)
+        if then != (file.rows_in, file.rows_loaded, file.rows_quarantined):
+            raise Permanent(
+                f"{attempt.dataset} {attempt.month} {attempt.file}: accepted with {then[0]} rows, {then[2]} of them in "
+                f"quarantine; rebuilt with {file.rows_in} and {file.rows_quarantined}: has a contract changed?"
+            )
+    return len(accepted)
+
+
+def _stage_all(
+    home: Home, contract: Contract, attempts: Sequence[Attempt], progress: Progress | None
+) -> list[StagedFile]:
+    with connect() as connection:
+        normalizer = Normalizer(contract, key_of(home), connection)
+        files = []
+        for attempt in attempts:
+            path = object_path(home, attempt.sha256 or "")
+            if not path.is_file() or sha256_of(path) != attempt.sha256:
+                raise DeliveryRefused(f"{attempt.file}: the landed bytes are gone or damaged; pull the delivery again")
+            try:
+                files.append(stage(home, path, attempt, normalizer, progress))
+            except duckdb.Error as error:
+                # The engine's text can hold a cell: only its kind goes on, and the chain is cut.
+                raise DeliveryRefused(f"{attempt.file}: could not be typed ({type(error).__name__})") from None
+        return files
+
+
+def _check_manifest(delivery: Sequence[Attempt]) -> None:
+    """The delivery's manifest against names and hashes, before anything is read; rows follow in ``_check_rows``."""
+    for attempt in delivery:
+        if attempt.has_manifest and not attempt.in_manifest:
+            listed = sum(other.in_manifest for other in delivery)
+            raise DeliveryRefused(
+                f"{attempt.file}: delivered, but manifest.json does not list it ({listed} files listed, "
+                f"{len(delivery)} delivered)"
+            )
+        if attempt.manifest_sha256 and attempt.manifest_sha256.lower() != attempt.sha256:
+            raise DeliveryRefused(
+                f"{attempt.file}: manifest.json gives sha256 {attempt.manifest_sha256[:12]}…, the file has "
+                f"{(attempt.sha256 or '')[:12]}…; it was cut or changed on the way"
+            )
+
+
+def _check_rows(contract: Contract, ledger: Ledger, delivery: Sequence[Attempt], files: Sequence[StagedFile]) -> None:
+    """Row counts against manifest, limits of the quarantine and history; raises DeliveryRefused."""
+    accepted = {each.landing_id: each for each in ledger.accepted_files(contract.dataset)}
+    rows = {file.landing_id: file.rows_in for file in files}
+    total = 0
+    for attempt in delivery:
+        landing = attempt.landing_id or attempt.attempt_id
+        rows_in = rows[landing] if landing in rows else accepted[landing].rows_in
+        total += rows_in
+        if attempt.manifest_rows is not None and attempt.manifest_rows != rows_in:
+            raise DeliveryRefused(
+                f"{attempt.file}: manifest.json gives {attempt.manifest_rows} rows, the file has {rows_in}"
+            )
+    limits = contract.refusal
+    for file in files:
+        if (
+            file.rows_quarantined > limits.quarantined_rows_above
+            and file.rows_quarantined > limits.quarantined_share_above * file.rows_in
+        ):
+            worst = ", ".join(f"{count} × {reason}" for reason, count in file.reasons.most_common(3))
+            raise DeliveryRefused(
+                f"{file.file}: {file.rows_quarantined} of {file.rows_in} rows do not fit (more than "
+                f"{limits.quarantined_share_above:.0%} and more than {limits.quarantined_rows_above}): {worst}"
+            )
+    if total == 0 and limits.empty_when_history_at_least is not None:
+        by_month: dict[str, int] = {}
+        for each in accepted.values():
+            by_month[each.month] = by_month.get(each.month, 0) + each.rows_in
+        usual = statistics.median(by_month.values()) if by_month else 0
+        if usual >= limits.empty_when_history_at_least:
+            names = ", ".join(attempt.file or "" for attempt in delivery)
+            raise DeliveryRefused(f"{names}: 0 rows, where a month of {contract.dataset} has {usual:g} rows (median)")
+
+
+def _sweep(home: Home, ledger: Ledger, dataset: str, month: str) -> None:
+    """Takes away what a refused or killed load has left; accepted files stay. Called with the dataset locked."""
+    keep = {each.landing_id for each in ledger.accepted_files(dataset) if each.month == month}
+    for place in (staged_path, quarantine_path, findings_path):
+        folder: Path = place(home, dataset, month, 0).parent
+        if folder.is_dir():
+            for path in folder.iterdir():
+                if path.suffix != ".parquet" or int(path.stem) not in keep:
+                    path.unlink()

@@ -1,0 +1,359 @@
+"""Strings to types: one SQL statement per contract, run by DuckDB over the batches that a reader gives.
+
+For each row it finds the typed values and the row's first fault, in the order that ``quarantine.REASONS`` lists. A row
+that deletes its key (同步类型 D) needs only its key and 更新时间; what is unreadable elsewhere in it becomes null.
+All times are Beijing wall time. Identifiers come from validated contracts; values are bound parameters or literals
+quoted by ``_literal``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingestion.contracts import Column, Contract
+from ingestion.personal import PseudonymKey
+from ingestion.quarantine import mask_sql
+from ingestion.redaction import MACROS as REDACTION_MACROS
+from ingestion.redaction import redact
+
+_ARROW_TYPES = {
+    "string": pa.string(),
+    "code": pa.string(),
+    "period": pa.string(),
+    "integer": pa.int64(),
+    "timestamp": pa.timestamp("us"),
+    "date": pa.date32(),
+    "boolean": pa.bool_(),
+}
+
+#: Joins the columns of a key: the unit separator, which no export holds.
+KEY_SEPARATOR = "\x1f"
+
+_DATE = r"\d{4}(?:-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2}|年\d{1,2}月\d{1,2}日)"
+_CLOCK = r"(?:\d{1,2}:\d{2}(?::\d{2})?|\d{1,2}时\d{1,2}分(?:\d{1,2}秒)?)"
+#: A number as Excel shows a long code that it has taken for one.
+_E_NOTATION = r"\d(?:\.\d+)?[Ee]\+\d{1,3}|\d\.\d+[Ee]\d{1,3}"
+
+#: Only the spellings of the export description are read; what a cast would guess beyond them stays unreadable.
+_MACROS = f"""
+CREATE MACRO spelled_moment(x) AS
+    CASE WHEN regexp_full_match(x, '{_DATE}(?:(?: +|T){_CLOCK})?|\\d{{4}}年\\d{{1,2}}月\\d{{1,2}}日{_CLOCK}')
+    THEN regexp_replace(rtrim(translate(x, '/年月日T时分秒', '---  ::'), ': '), ' +', ' ') END;
+CREATE MACRO slow_moment(x) AS
+    CASE WHEN NOT contains(spelled_moment(x), ' 24:') THEN TRY_CAST(spelled_moment(x) AS TIMESTAMP) END;
+-- The usual spelling is proved by casting back: strict, and several times faster than a regular expression.
+CREATE MACRO read_moment(x) AS
+    CASE WHEN TRY_CAST(x AS TIMESTAMP)::VARCHAR = x THEN TRY_CAST(x AS TIMESTAMP) ELSE slow_moment(x) END;
+CREATE MACRO is_date_alone(x) AS NOT (contains(x, ':') OR contains(x, '时'));
+CREATE MACRO in_range(t) AS CASE WHEN t >= TIMESTAMP '1900-01-01' THEN t END;
+CREATE MACRO read_start(x) AS in_range(read_moment(x));
+CREATE MACRO read_end(x) AS in_range(read_moment(x))
+    + CASE WHEN is_date_alone(x) THEN INTERVAL 86399 SECOND ELSE INTERVAL 0 SECOND END;
+CREATE MACRO read_integer(x) AS
+    CASE WHEN TRY_CAST(x AS BIGINT)::VARCHAR = x THEN TRY_CAST(x AS BIGINT)
+    WHEN regexp_full_match(x, '[+-]?\\d{{1,15}}(?:\\.0+)?')
+    THEN TRY_CAST(regexp_replace(x, '\\.0+$', '') AS BIGINT) END;
+CREATE MACRO is_lost(x) AS
+    CASE WHEN contains(x, 'E') OR contains(x, 'e') THEN regexp_full_match(x, '{_E_NOTATION}') ELSE false END;
+CREATE MACRO read_month(x) AS
+    CASE WHEN regexp_full_match(x, '\\d{{4}}(?:-\\d{{1,2}}|/\\d{{1,2}}|年\\d{{1,2}}月)')
+    THEN strftime(TRY_CAST(rtrim(translate(x, '/年月', '---'), '-') || '-1' AS DATE), '%Y-%m')
+    ELSE strftime(read_start(x), '%Y-%m') END;
+CREATE MACRO read_week(x) AS
+    CASE WHEN regexp_full_match(x, '\\d{{4}}-W\\d{{1,2}}')
+        AND regexp_extract(x, 'W(\\d+)', 1)::INT
+            BETWEEN 1 AND weekofyear(TRY_CAST(left(x, 4) || '-12-28' AS DATE))
+    THEN left(x, 4) || '-W' || lpad(regexp_extract(x, 'W(\\d+)', 1), 2, '0') END;
+CREATE MACRO months_between(first, last) AS
+    (left(last, 4)::INT - left(first, 4)::INT) * 12 + right(last, 2)::INT - right(first, 2)::INT + 1;
+-- A period is a month or one of the ranked runs of months: two, three, six or twelve, from the month where they start.
+CREATE MACRO read_run(first, last) AS
+    CASE WHEN months_between(first, last) IN (2, 3, 6, 12)
+        AND (right(first, 2)::INT - 1) % months_between(first, last) = 0
+    THEN first || '--' || last END;
+CREATE MACRO read_period(x) AS
+    CASE WHEN contains(x, '--')
+    THEN read_run(read_month(split_part(x, '--', 1)), read_month(split_part(x, '--', 2)))
+    ELSE read_month(x) END;
+"""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a batch comes from: what the load's own columns say of each of its rows."""
+
+    month: str
+    pulled_at: dt.datetime
+    file: str
+    landing_id: int
+
+
+@dataclass(frozen=True)
+class TypedBatch:
+    """What one batch became: typed good rows, faulty rows, and personal values that Excel had destroyed.
+
+    ``faults``: row, column_name, header, value_masked, reason. ``lost_values``: row, column_name.
+    """
+
+    good: pa.Table
+    faults: pa.Table
+    lost_values: pa.Table
+
+
+def staged_schema(contract: Contract) -> pa.Schema:
+    """Columns and types of a dataset's staged Parquet."""
+    return pa.schema(
+        [(column.name, _ARROW_TYPES[column.type]) for column in contract.columns]
+        + [
+            ("_key", pa.string()),
+            ("_deleted", pa.bool_()),
+            ("_month", pa.string()),
+            ("_pulled_at", pa.timestamp("us")),
+            ("_file", pa.string()),
+            ("_row", pa.int64()),
+            ("_landing_id", pa.int64()),
+        ]
+    )
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB that reads nothing from outside and knows the macros of this module."""
+    connection = duckdb.connect(":memory:", config={"enable_external_access": "false", "memory_limit": "1GB"})
+    connection.execute(_MACROS + REDACTION_MACROS)
+    return connection
+
+
+class Normalizer:
+    """Types the batches of one dataset. The SQL is made once; a connection serves one thread."""
+
+    def __init__(self, contract: Contract, key: PseudonymKey, connection: duckdb.DuckDBPyConnection) -> None:
+        self.contract = contract
+        self.schema = staged_schema(contract)
+        self._key = key
+        self._connection = connection
+        self._faults = _faults(contract)
+        self._sql = _typing_sql(contract, self._faults)
+        self._tokens = [column.name for column in contract.columns if column.personal == "token"]
+        self._texts = [column.name for column in contract.columns if column.personal == "text"]
+
+    def normalise(self, raw: pa.Table, origin: Origin) -> TypedBatch:
+        """Types rows that hold a string for each of the contract's columns, and ``_row``; see TypedBatch."""
+        self._connection.register("raw", raw)
+        typed = self._connection.sql(self._sql, params=_parameters(origin)).to_arrow_table()
+        fault = typed["_fault"]
+        lost = self._lost_values(raw, typed)
+        good = typed.drop_columns(["_fault"])
+        faults = _NO_FAULTS
+        if fault.null_count < len(fault):
+            is_bad = fault.is_valid()
+            faults = self._describe(raw.filter(is_bad), fault.filter(is_bad))
+            good = good.filter(fault.is_null())
+            lost = lost.filter(pc.invert(pc.is_in(lost["row"], faults["row"])))
+        return TypedBatch(self._protect(good).select(self.schema.names).cast(self.schema), faults, lost)
+
+    def _protect(self, good: pa.Table) -> pa.Table:
+        for name in self._texts:
+            values = redact(self._connection, good[name], [good[other] for other in self._tokens])
+            good = good.set_column(good.schema.get_field_index(name), name, values)
+        for name in self._tokens:
+            values = self._key.tokenise(self._connection, good[name])
+            good = good.set_column(good.schema.get_field_index(name), name, values)
+        return good
+
+    def _lost_values(self, raw: pa.Table, typed: pa.Table) -> pa.Table:
+        """Personal values that Excel stored as numbers: emptied in the typed rows, reported here."""
+        names = [name for name in self._tokens + self._texts if typed[name].null_count > raw[name].null_count]
+        if not names:
+            return _NO_LOST
+        parts = [f"SELECT _row AS row, '{name}' AS column_name FROM raw WHERE is_lost({_raw(name)})" for name in names]
+        return self._connection.sql(" UNION ALL ".join(parts) + " ORDER BY 1, 2").to_arrow_table().cast(_LOST_SCHEMA)
+
+    def _describe(self, raw: pa.Table, fault: pa.ChunkedArray) -> pa.Table:
+        self._connection.register("bad", raw.append_column("_fault", fault))
+        catalogue = pa.table(
+            {
+                "_fault": pa.array(range(len(self._faults)), pa.int32()),
+                "column_name": [each.column.name for each in self._faults],
+                "header": [each.column.header for each in self._faults],
+                "reason": [each.reason for each in self._faults],
+            }
+        )
+        self._connection.register("catalogue", catalogue)
+        value = " ".join(f"WHEN '{column.name}' THEN {_raw(column.name)}" for column in self.contract.columns)
+        described = self._connection.sql(
+            f"SELECT _row AS row, column_name, header, {mask_sql(f'CASE column_name {value} END')} AS value_masked,"
+            " reason FROM bad JOIN catalogue USING (_fault) ORDER BY _row"
+        ).to_arrow_table()
+        self._connection.unregister("bad")
+        self._connection.unregister("catalogue")
+        return described.cast(_NO_FAULTS.schema)
+
+
+_NO_FAULTS = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("column_name", pa.string()),
+        ("header", pa.string()),
+        ("value_masked", pa.string()),
+        ("reason", pa.string()),
+    ]
+).empty_table()
+_LOST_SCHEMA = pa.schema([("row", pa.int64()), ("column_name", pa.string())])
+_NO_LOST = _LOST_SCHEMA.empty_table()
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """A check of one column: SQL that is true where a row has this fault."""
+
+    column: Column
+    reason: str
+    condition: str
+    #: Does it hold for a row that only deletes its key, too?
+    also_deletions: bool = False
+
+
+def _parameters(origin: Origin) -> dict[str, object]:
+    return {
+        "month": origin.month,
+        "pulled_at": origin.pulled_at,
+        "file": origin.file,
+        "landing_id": origin.landing_id,
+    }
+
+
+def _literal(value: str | int) -> str:
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+
+
+def _literals(values: Sequence[str | int]) -> str:
+    return ", ".join(_literal(value) for value in values)
+
+
+def _raw(name: str) -> str:
+    """The delivered cell; names are validated identifiers, quoted because some are SQL words."""
+    return f'"{name}"'
+
+
+def _typed(name: str) -> str:
+    """The typed value; no column's name can start with the sign."""
+    return f'"={name}"'
+
+
+def _reading(column: Column) -> str:
+    """SQL for the typed value of a raw column: null where it cannot be read."""
+    x = _raw(column.name)
+    if column.type == "integer":
+        return f"read_integer({x})"
+    if column.type == "timestamp":
+        return f"read_start({x})" if column.time == "start" else f"read_end({x})"
+    if column.type == "date":
+        return f"read_start({x})::DATE"
+    if column.type == "boolean":
+        return f"CASE {x} WHEN '是' THEN true WHEN '否' THEN false END"
+    if column.type == "code":
+        return f"CASE WHEN {x} IN ({_literals(column.values)}) THEN {x} END"
+    if column.type == "period":
+        kinds = " ".join(f"WHEN {_literal(value)} THEN read_{kind}({x})" for value, kind in column.kinds.items())
+        return f"CASE {_raw(column.by or '')} {kinds} END"
+    if column.personal or column.code_number:
+        return f"CASE WHEN NOT is_lost({x}) THEN {x} END"
+    return x
+
+
+_UNREADABLE = {
+    "timestamp": "unreadable_time",
+    "date": "unreadable_time",
+    "integer": "unreadable_number",
+    "boolean": "unknown_code",
+    "code": "unknown_code",
+    "period": "unreadable_period",
+}
+
+
+def _faults(contract: Contract) -> list[_Fault]:
+    """Every check of the contract, in the order in which a row's first fault is looked for."""
+    columns = contract.columns
+    # A row that deletes its key is held to these columns alone.
+    needed = {*contract.key, "updated_at"}
+
+    def check(chosen: Iterable[Column], reason: str, condition: Callable[[Column], str]) -> list[_Fault]:
+        return [_Fault(column, reason, condition(column), column.name in needed) for column in chosen]
+
+    def is_empty(column: Column) -> str:
+        return f"{_raw(column.name)} IS NULL"
+
+    def is_unreadable(column: Column) -> str:
+        return f"{_raw(column.name)} IS NOT NULL AND {_typed(column.name)} IS NULL"
+
+    def is_unlisted(column: Column) -> str:
+        return f"{_typed(column.name)} NOT IN ({_literals(column.values)})"
+
+    key = [column for column in columns if column.name in contract.key]
+    faults = check(key, "missing_key", is_empty)
+    faults += check(
+        (column for column in columns if column.code_number or column in key),
+        "lost_key",
+        lambda column: f"is_lost({_raw(column.name)})",
+    )
+    faults += check((column for column in columns if not column.optional), "required_empty", is_empty)
+    for rule in contract.required_any:
+        when = [f"{_raw(name)} = {_literal(value)}" for name, value in rule.when.items()]
+        empty = [is_empty(contract.column(name)) for name in rule.columns]
+        faults.append(_Fault(contract.column(rule.columns[0]), "required_empty", " AND ".join(when + empty)))
+    for column in columns:
+        if column.type in ("timestamp", "date"):
+            faults += check([column], "unreadable_time", is_unreadable)
+        elif column.type == "integer":
+            faults += check([column], "unreadable_number", is_unreadable)
+    for column in columns:
+        if column.type in ("code", "boolean"):
+            faults += check([column], "unknown_code", is_unreadable)
+        elif column.type == "integer" and column.values:
+            faults += check([column], "unknown_code", is_unlisted)
+        elif column.type == "period":
+            faults += check([column], "unreadable_period", is_unreadable)
+    faults += [
+        _Fault(contract.column(end), "end_before_start", f"{_typed(end)} < {_typed(start)}")
+        for start, end in contract.ordered
+    ]
+    return faults + check((column for column in columns if column.is_event), "after_pull", _after_pull)
+
+
+def _after_pull(column: Column) -> str:
+    value = _typed(column.name)
+    if column.type == "date":
+        return f"{value} > $pulled_at::DATE"
+    # Of a date alone the day is compared: its 23:59:59 may well lie ahead on the day of the pull.
+    return (
+        f"CASE WHEN {value} > $pulled_at::TIMESTAMP"
+        f" THEN NOT is_date_alone({_raw(column.name)}) OR {value}::DATE > $pulled_at::DATE ELSE false END"
+    )
+
+
+def _typing_sql(contract: Contract, faults: list[_Fault]) -> str:
+    def first_of(chosen: list[tuple[int, _Fault]]) -> str:
+        return "CASE " + " ".join(f"WHEN {fault.condition} THEN {number}" for number, fault in chosen) + " END"
+
+    numbered = list(enumerate(faults))
+    fault, deleted = first_of(numbered), "false"
+    if contract.has_deletions:
+        # The delivered cell, not the typed one: an unknown 同步类型 makes a row faulty, never a deletion.
+        deleted = "coalesce(sync_type = 'D', false)"
+        of_deletion = first_of([each for each in numbered if each[1].also_deletions])
+        fault = f"CASE WHEN {deleted} THEN {of_deletion} ELSE {fault} END"
+    names = [column.name for column in contract.columns]
+    return f"""
+        SELECT {", ".join(f"{_typed(name)} AS {_raw(name)}" for name in names)},
+            concat_ws('{KEY_SEPARATOR}', {", ".join(f"{_typed(name)}::VARCHAR" for name in contract.key)}) AS _key,
+            {deleted} AS _deleted, $month::VARCHAR AS _month, $pulled_at::TIMESTAMP AS _pulled_at,
+            $file::VARCHAR AS _file, _row, $landing_id::BIGINT AS _landing_id, ({fault})::INTEGER AS _fault
+        FROM (SELECT *, {", ".join(f"{_reading(column)} AS {_typed(column.name)}" for column in contract.columns)}
+              FROM raw)
+    """

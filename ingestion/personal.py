@@ -1,0 +1,96 @@
+"""Personal data: keyed tokens for what is only compared, redaction for free text. Nothing leaves ingestion in clear.
+
+A token is ``<key id>:<first 128 bits of HMAC-SHA-256 in hex>``; the same value gives the same token under one key, so
+the marts can compare people without knowing them. The key comes from ``TONGBAO_PII_KEY`` (at least 32 characters; an
+optional ``<key id>:`` in front names it), or is made once in the home's ``keys/`` folder for a demo.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from dataclasses import dataclass, field
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingestion.errors import BadParameter
+from ingestion.home import Home
+
+#: Hex digits of the HMAC that a token keeps (128 bits, as RFC 2104 allows).
+TOKEN_DIGITS = 32
+
+_BLOCK = 64  # bytes of a SHA-256 block
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}")
+
+
+@dataclass(frozen=True)
+class PseudonymKey:
+    """The secret that tokens are made with, and the public name of it that stands in front of each token."""
+
+    key_id: str
+    secret: bytes = field(repr=False)
+
+    def pads(self) -> tuple[bytes, bytes]:
+        """The inner and outer block of RFC 2104, that turn SHA-256 into HMAC-SHA-256."""
+        block = (hashlib.sha256(self.secret).digest() if len(self.secret) > _BLOCK else self.secret).ljust(
+            _BLOCK, b"\0"
+        )
+        return bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block)
+
+    def tokenise(self, connection: duckdb.DuckDBPyConnection, values: pa.Array | pa.ChunkedArray) -> pa.Array:
+        """Tokens of the values, null for null; a value that repeats is hashed once."""
+        whole = pa.concat_arrays(values.chunks) if isinstance(values, pa.ChunkedArray) else values
+        encoded = pc.dictionary_encode(whole)
+        inner, outer = self.pads()
+        connection.register("distinct_values", pa.table({"value": encoded.dictionary}))
+        tokens = connection.sql(
+            "SELECT $prefix || left(sha256($outer || unhex(sha256($inner || encode(value)))), $digits) AS token"
+            " FROM distinct_values",
+            params={"prefix": f"{self.key_id}:", "outer": outer, "inner": inner, "digits": TOKEN_DIGITS},
+        ).to_arrow_table()
+        connection.unregister("distinct_values")
+        return tokens["token"].combine_chunks().take(encoded.indices)
+
+
+def key_of(home: Home) -> PseudonymKey:
+    """The key of this county: from the environment, else the home's own, made at the first call (mode 0600)."""
+    if given := os.environ.get("TONGBAO_PII_KEY"):
+        key_id, mark, secret = given.partition(":")
+        if not mark:
+            secret, key_id = given, "env-" + hashlib.sha256(b"tongbao key id" + given.encode()).hexdigest()[:8]
+        if not _KEY_ID.fullmatch(key_id) or len(secret) < 32:
+            raise BadParameter(
+                "TONGBAO_PII_KEY must be at least 32 characters, with an optional key id (letters, digits, _ and -) "
+                "and a colon in front"
+            )
+        return PseudonymKey(key_id, secret.encode())
+    return _home_key(home)
+
+
+def _home_key(home: Home) -> PseudonymKey:
+    home.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+    home.keys.chmod(0o700)
+    path = home.keys / "pseudonym.key"
+    if not path.exists():
+        made = home.keys / f".pseudonym.{os.getpid()}.{secrets.token_hex(4)}"
+        descriptor = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            os.write(descriptor, f"home-{secrets.token_hex(2)}:{secrets.token_hex(32)}\n".encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            # A link fails where another process was first: then its key is the key.
+            os.link(made, path)
+        except FileExistsError:
+            pass
+        finally:
+            made.unlink()
+    key_id, _, secret = path.read_text(encoding="ascii").strip().partition(":")
+    if not _KEY_ID.fullmatch(key_id) or len(secret) < 32:
+        raise BadParameter(f"{path.name} in the home's keys folder is damaged; restore it: tokens depend on it")
+    return PseudonymKey(key_id, bytes.fromhex(secret))

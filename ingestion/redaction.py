@@ -1,0 +1,141 @@
+"""Free text without personal data: phones, 身份证 numbers and names become 【电话】, 【证件】, 【姓名】.
+
+Looked for in the NFKC form without zero-width characters: digits may be full-width, spaced, hyphenated or Chinese
+numerals (一三八…, 幺), phones may carry +86 or 0086. An 18-digit number is an id only with a real date and the right
+check digit (GB 11643), so codes of cases and tickets stay. Names are those of the row's own personal columns, and what
+follows a cue such as 联系人. A text in which nothing is found stays as it was delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+PHONE, IDENTITY, NAME = "【电话】", "【证件】", "【姓名】"
+
+_ZERO_WIDTH = (
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
+
+_NUMERALS = "〇零○一壹幺二贰两三叁四肆五伍六陆七柒八捌九玖"
+_AS_DIGITS = "00011122233445566778899"
+_D = f"[0-9{_NUMERALS}]"
+_ONE = "[1一壹幺]"
+_THREE_UP = "[3-9三叁四肆五伍六陆七柒八捌九玖]"
+_GAP = "[ \\t.·_\u2010-\u2015-]{0,3}"
+_COUNTRY = f"(?:(?:\\+|00)?{_GAP}[8八捌]{_GAP}[6六陆]{_GAP})?"
+
+#: Left and right of a number: no digit. Numbers that hold Chinese numerals are bounded by those too.
+_ASCII_PHONE = rf"(^|[^0-9])({_COUNTRY}1{_GAP}[3-9](?:{_GAP}[0-9]){{9}})(?:$|[^0-9])"
+_MIXED_PHONE = rf"(^|[^0-9{_NUMERALS}])({_COUNTRY}{_ONE}{_GAP}{_THREE_UP}(?:{_GAP}{_D}){{9}})(?:$|[^0-9{_NUMERALS}])"
+_LANDLINE = r"(^|[^0-9])(0[1-9][0-9]{1,2}[ -]{0,2}[2-9][0-9]{6,7})(?:$|[^0-9])"
+_ASCII_ID = rf"(^|[^0-9])([1-9](?:{_GAP}[0-9]){{16}}{_GAP}[0-9Xx])(?:$|[^0-9])"
+_MIXED_ID = rf"(^|[^0-9{_NUMERALS}])({_D}(?:{_GAP}{_D}){{16}}{_GAP}[0-9Xx{_NUMERALS}])(?:$|[^0-9{_NUMERALS}])"
+_OLD_ID = (
+    r"(^|[^0-9])((?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5])[0-9]{6}"
+    r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3})(?:$|[^0-9])"
+)
+
+_SURNAMES = (
+    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤"
+    "花方俞任袁柳鲍史唐费廉岑薛雷贺倪汤滕殷罗毕郝邬安常乐于时傅皮卞齐康伍余元卜顾孟平黄和穆萧尹姚邵湛汪祁毛禹狄米"
+    "贝明臧计伏成戴谈宋茅庞熊纪舒屈项祝董梁杜阮蓝闵席季麻强贾路娄危江童颜郭梅盛林刁钟徐邱骆高夏蔡田樊胡凌霍虞万支"
+    "柯管卢莫房解应宗丁宣邓郁单杭洪包诸左石崔吉龚程邢裴陆荣翁荀甄曲封芮储靳段巫焦巴车侯全秋仲宫宁仇甘厉祖武符刘景"
+    "詹束龙叶幸司黎薄印宿白蒲卓蔺屠蒙池乔闻党翟谭劳姬申扶冉郦桑桂牛寿边燕冀尚温庄晏柴瞿阎慕连习艾向古易廖终居步耿"
+    "满匡文寇广阙东沃利越师巩聂晁敖融冷辛阚简饶曾关查游肖涂岳帅代付闫"
+)
+_NAME = (
+    r"(?:(?:欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|慕容|令狐)\p{Han}{1,2}|"
+    rf"[{_SURNAMES}]\p{{Han}}{{1,2}}?|"
+    r"\p{Han}{2,8}(?:·\p{Han}{1,8})+)"
+)
+_CUE = (
+    r"(?:我叫|名叫|姓名|联系人|来电人|申请人|当事人|投诉人|举报人|反映人|经办人)"
+    r"(?:[:：,， ]|是|为|叫){0,2}"
+)
+_NAME_ENDS = (
+    r"(?:$|[^\p{Han}]|电话|手机|联系|身份证|证件|号码|反映|来电|先生|女士|同志|家住|住在|称|咨询|投诉|求助|表示|的|【)"
+)
+_CUED_NAME = rf"({_CUE})({_NAME})({_NAME_ENDS})"
+_TITLED_NAME = rf"(^|[^\p{{Han}}]|叫|是|为|找|和|与|向|对)([{_SURNAMES}]\p{{Han}}{{2}})(先生|女士|同志)"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _replace_found(text: str, pattern: str, keep: str, sign: str) -> str:
+    """SQL: every match of the pattern's second group that ``keep`` holds for becomes the sign."""
+    found = f"list_filter(regexp_extract_all({text}, {_quoted(pattern)}, 2), lambda c: {keep})"
+    replaced = f"list_reduce({found}, lambda done, c: replace(done, c, {_quoted(sign)}), {text})"
+    # The list functions run only for rows that have a match at all.
+    return f"CASE WHEN regexp_matches({text}, {_quoted(pattern)}) THEN {replaced} ELSE {text} END"
+
+
+#: To be executed once in the connection that ``redact`` is given.
+MACROS = f"""
+CREATE OR REPLACE MACRO bare_digits(c) AS
+    regexp_replace(translate(upper(c), '{_NUMERALS}', '{_AS_DIGITS}'), '[^0-9X]', '', 'g');
+CREATE OR REPLACE MACRO is_identity(d) AS
+    length(d) = 18 AND try_strptime(substr(d, 7, 8), '%Y%m%d') BETWEEN DATE '1900-01-01' AND DATE '2100-01-01'
+    AND substr('10X98765432', 1 + (list_sum(list_transform([7,9,10,5,8,4,2,1,6,3,7,9,10,5,8,4,2],
+        lambda w, i: w * TRY_CAST(substr(d, i, 1) AS INTEGER))) % 11)::BIGINT, 1) = substr(d, 18, 1);
+CREATE OR REPLACE MACRO holds_date(c) AS
+    regexp_matches(c, '(?:19|20)[0-9]{{2}}[-. ](?:0?[1-9]|1[0-2])[-. ](?:0?[1-9]|[12][0-9]|3[01])');
+"""
+
+_STEPS = (
+    (_ASCII_ID, "is_identity(bare_digits(c))", IDENTITY),
+    (_MIXED_ID, "is_identity(bare_digits(c))", IDENTITY),
+    (_OLD_ID, "true", IDENTITY),
+    (_ASCII_PHONE, "NOT holds_date(c)", PHONE),
+    (_MIXED_PHONE, "NOT holds_date(c)", PHONE),
+    (_LANDLINE, "true", PHONE),
+)
+
+
+def _sql(own_columns: int) -> str:
+    stages = ["s0 AS (SELECT *, plain AS found FROM texts)"]
+
+    def stage(expression: str) -> None:
+        previous = f"s{len(stages) - 1}"
+        stages.append(f"s{len(stages)} AS (SELECT * REPLACE ({expression} AS found) FROM {previous})")
+
+    for number in range(own_columns):
+        # Two characters are the shortest name; one would blot out common words.
+        stage(f"CASE WHEN length(own_{number}) >= 2 THEN replace(found, own_{number}, {_quoted(NAME)}) ELSE found END")
+    for _ in range(2):
+        # Twice: of two numbers with one sign between them the second is seen when the first is gone.
+        for pattern, keep, sign in _STEPS:
+            stage(_replace_found("found", pattern, keep, sign))
+    stage(rf"regexp_replace(found, {_quoted(_CUED_NAME)}, '\1{NAME}\3', 'g')")
+    stage(rf"regexp_replace(found, {_quoted(_TITLED_NAME)}, '\1{NAME}\3', 'g')")
+    return (
+        f"WITH {', '.join(stages)} SELECT CASE WHEN found = plain THEN text ELSE found END AS text"
+        f" FROM s{len(stages) - 1}"
+    )
+
+
+def redact(
+    connection: duckdb.DuckDBPyConnection,
+    values: pa.Array | pa.ChunkedArray,
+    own: Sequence[pa.Array | pa.ChunkedArray] = (),
+) -> pa.Array:
+    """The texts without personal data, in their order, null for null.
+
+    ``own``: the personal columns of the same rows in clear (names, phones), which are looked for in the text as such.
+    """
+    whole = pa.concat_arrays(values.chunks) if isinstance(values, pa.ChunkedArray) else values
+    whole = whole.cast(pa.string())
+    if whole.null_count == len(whole):
+        return whole
+    plain = pc.replace_substring_regex(pc.utf8_normalize(whole, form="NFKC"), _ZERO_WIDTH, "")
+    columns = {"text": whole, "plain": plain} | {f"own_{number}": column for number, column in enumerate(own)}
+    connection.register("texts", pa.table(columns))
+    result = connection.sql(_sql(len(own))).to_arrow_table()["text"]
+    connection.unregister("texts")
+    return result.combine_chunks().cast(pa.string())
