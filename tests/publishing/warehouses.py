@@ -118,8 +118,8 @@ def hand_made_run(home: Home, run_id: str, periods: list[str], version: int, *, 
                 connection.execute(f"INSERT INTO {source} BY NAME {sql}", used)
         for table in ("unit_metrics", "unit_scores", "unit_rankings", "period_totals"):
             connection.execute(
-                f"CREATE TABLE marts.{table} AS SELECT h.* FROM history.{table} h JOIN marts.releases r USING (release) "
-                "QUALIFY r.revision = max(r.revision) OVER (PARTITION BY h.period_code)"
+                f"CREATE TABLE marts.{table} AS SELECT h.* FROM history.{table} h JOIN marts.releases r USING (release)"
+                " QUALIFY r.revision = max(r.revision) OVER (PARTITION BY h.period_code)"
             )
         connection.execute("COMMENT ON TABLE marts.unit_rankings IS '排名 rankings: it''s per group'")
         connection.execute("COMMENT ON COLUMN marts.unit_rankings.rank IS '名次'")
