@@ -53,6 +53,7 @@ class Behaviour:
     accounts: np.ndarray
     unknown_name: float = 0.0008  # share of rows whose unit's name nobody knows
     silent_months: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)  # (unit, account) -> months
+    vetoes: dict[tuple[int, str], str] = field(default_factory=dict)  # (unit, month) -> serious or backdated post
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.shares[name]

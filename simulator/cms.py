@@ -79,6 +79,10 @@ def posts(ctx: Context) -> pd.DataFrame:
 
     serious = rng.random(n) < b["serious"][unit]
     backdated = original & ~serious & (rng.random(n) < b["backdated"][unit])
+    for (offender, month), kind in b.vetoes.items():
+        one = np.flatnonzero((unit == offender) & (day.astype("datetime64[M]") == np.datetime64(month)))[:1]
+        (serious if kind == "serious" else backdated)[one] = True
+        original[one] = True
     shown = published.astype("datetime64[D]").astype("datetime64[s]")
     final_day = when["终审"].astype("datetime64[D]")
     back_to = np.minimum(np.where(np.isnat(final_day), day, final_day), day) - rng.integers(1, 9, n)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from simulator import clock, people
 from simulator.catalog import COLUMNS, UPDATED, units
-from simulator.context import Context
+from simulator.context import Context, systematic
 from simulator.history import FIRST, Churn, churn, deliver
 from simulator.platform import unit_names
 
@@ -69,7 +69,7 @@ def tickets(ctx: Context, month: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.Da
         in_time = closed <= clock.pulled(month)
         back = np.where(in_time & (back > clock.pulled(month)), closed + clock.SECOND * 300, back)
     back = np.where(called_back, back, clock.NAT)
-    reached = called_back & (rng.random(n) < 0.9)
+    reached = called_back & systematic(rng, np.full(n, 0.89))
     outcome = np.where(
         called_back, np.where(reached, "已接通", people.choose(rng, "未接通 拒访", n, p=[0.8, 0.2])), None
     )  # fmt: skip
@@ -79,7 +79,7 @@ def tickets(ctx: Context, month: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.Da
     if month in targets.dissatisfied:
         pleased = _meet_pleased(rng, pleased, is_sent, reached, back, month, targets.dissatisfied[month])
     rating = np.where(pleased, people.choose(rng, "满意 基本满意", n, p=[0.8, 0.2]), "不满意").astype(object)
-    rating[pleased & (rng.random(n) < 0.04)] = "未评价"
+    rating[pleased & (rng.random(n) < (0.005 if ctx.exact else 0.04))] = "未评价"
 
     again = (rng.random(n) < 0.05) & (called > np.sort(called)[n // 10])
     earlier = number[order][np.maximum(0, np.searchsorted(called[order], called) - rng.integers(1, 30, n))]
@@ -158,11 +158,12 @@ def _dispatches(
         first_at = np.minimum(first_at, np.maximum(called + clock.SECOND * 60, latest))
         moved &= second_at < latest
     helped = rng.random(n) < 0.15
+    helper = (unit + rng.integers(1, len(units()), n)) % len(units())
     other = (unit + rng.integers(1, len(units()), n)) % len(units())
     rows = {
         "number": np.concatenate([number[moved], number, number[helped]]),
         "no": np.concatenate([np.ones(moved.sum()), 1 + moved, 2 + moved[helped]]).astype(int),
-        "unit": np.concatenate([other[moved], unit, ((other + 1) % len(units()))[helped]]),
+        "unit": np.concatenate([other[moved], unit, helper[helped]]),
         "at": np.concatenate(
             [first_at[moved], np.where(moved, second_at, first_at), np.where(moved, second_at, first_at)[helped]]
         ),
@@ -202,7 +203,7 @@ def _dispatches(
         {
             "工单编号": rows["number"],
             "派单序号": pd.array(rows["no"], dtype="Int64"),
-            "承办单位": unit_names(rng, ctx, u),
+            "承办单位": units().spell(rng, u) if month in ctx.targets.dispatched else unit_names(rng, ctx, u),
             "承办角色": np.where(early | final, "主办", "协办").astype(object),
             "派单时间": sent,
             "签收期限": sign_limit,

@@ -67,6 +67,8 @@ def cases(ctx: Context, month: str) -> pd.DataFrame:
     dropped = is_pending & (rng.random(n) < 0.4)
     result[dropped] = "补正不来"
     closed = np.where(is_pending & ~dropped, clock.NAT, closed)
+    # A case that is void is so at once: entered twice, or withdrawn.
+    closed[is_void] = np.minimum(accepted + clock.seconds(rng, 60, 2 * 86400, n), clock.pulled(month))[is_void]
     overdue = clock.last_second(due) < np.where(np.isnat(closed), clock.pulled(month), closed)
     # The platform counts its own way and is sometimes wrong; empty is not rare either.
     flag = np.where(overdue ^ (rng.random(n) < 0.001), "是", "否").astype(object)
