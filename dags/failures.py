@@ -38,7 +38,7 @@ def without_values(step: Callable[P, None]) -> Callable[P, None]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             return step(*args, **kwargs)
-        except TongbaoError:
+        except (TongbaoError, ImportError):
             raise
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)

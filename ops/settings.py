@@ -125,6 +125,8 @@ def environment(home: Home, port: int, connections: dict[str, str], *, dags: Pat
         "dag_processor": {"parsing_processes": 1, "refresh_interval": 60},
         "scheduler": {"scheduler_idle_sleep_time": 0.3, "enable_health_check": False},
         "logging": {"base_log_folder": airflow.logs, "logging_level": "INFO", "fab_logging_level": "WARNING"},
+        # A task that ends between two looks of its supervisor is noticed this much later (seconds; Airflow's own is 5).
+        "workers": {"min_heartbeat_interval": 1},
         "usage_data_collection": {"enabled": False},
     }
     variables = {
