@@ -3,18 +3,21 @@
 Every page is landed as it was received. Pages are taken one after another from a system that goes on working, so the
 pass over them is checked as a whole: each page says which it is, all say the same total, the rows add up to it, and
 no key is on two pages. A pass that contradicts itself is thrown away and begun again within the deadline.
+
+A key on two pages may be lawful (two versions of a row in one delivery) or the trace of a page sent twice, in place of
+another. A second pass with another page size tells them apart: the rows must be the same, however they are cut.
 """
 
 from __future__ import annotations
 
 import email.utils
-import hashlib
 import ipaddress
 import json
 import ssl
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +64,10 @@ class ApiSource:
         code = str(Month.parse(month))
         deadline = Deadline(self._limits.deadline)
         where = f"{self.describe()} {dataset} {code}"
-        earlier: list[list[str]] = []
+        looks: list[Look] = []
 
         def one_pass() -> list[Fetched]:
-            return self._pass(dataset, code, keys, into, where, deadline, earlier)
+            return self._pass(dataset, code, keys, into, where, deadline, looks)
 
         try:
             return bounded(
@@ -74,41 +77,34 @@ class ApiSource:
             self.close()
 
     def _pass(
-        self,
-        dataset: str,
-        month: str,
-        keys: list[str],
-        into: Path,
-        where: str,
-        deadline: Deadline,
-        earlier: list[list[str]],
+        self, dataset: str, month: str, keys: list[str], into: Path, where: str, deadline: Deadline, looks: list[Look]
     ) -> list[Fetched]:
-        """One look at all pages. ``earlier`` holds the row hashes of earlier looks: what repeats is no drift."""
+        """One look at all pages; ``looks`` holds what earlier ones saw, where a key stood on two pages."""
         fetched: list[Fetched] = []
+        size = self._limits.page_size
+        size = size if len(looks) % 2 == 0 else max(1, size * 2 // 3)
         with Pages(dataset, month, keys, where) as pages:
             while len(fetched) < pages.expected:
                 number = len(fetched) + 1
                 target = into / f"{number:05d}.fetched"
-                retrying(self._limits, deadline)(self._page, dataset, month, number, target, pages, where, deadline)
+                params: dict[str, str | int] = {"period": month, "page": number, "page_size": size}
+                retrying(self._limits, deadline)(self._page, dataset, params, target, pages, where, deadline)
                 fetched.append(Fetched(name=f"page-{number:05d}.json", path=target, size=target.stat().st_size))
-            try:
-                pages.check_whole()
-            except KeysOnTwoPages:
-                # Two versions of a row in one delivery are lawful. If a second look brings the very same pages,
-                # nothing moved between them.
-                if pages.hashes not in earlier:
-                    earlier.append(pages.hashes)
-                    raise
+            look = pages.check_whole()
+            if look.keys_twice and not any(look.confirms(other) for other in looks):
+                looks.append(look)
+                raise PagesDrifted(
+                    f"{where}: {look.keys_twice} keys stand on two pages (a page sent twice, or data in motion)"
+                )
         return fetched
 
     def _page(
-        self, dataset: str, month: str, number: int, target: Path, pages: Pages, where: str, deadline: Deadline
+        self, dataset: str, params: dict[str, str | int], target: Path, pages: Pages, where: str, deadline: Deadline
     ) -> None:
-        what = f"{where} page {number}"
+        what = f"{where} page {params['page']}"
         deadline.check(what)
         client = self._connected()
         timeout = max(0.01, min(self._limits.timeout, deadline.remaining()))
-        params: dict[str, str | int] = {"period": month, "page": number, "page_size": self._limits.page_size}
         try:
             with client.stream("GET", f"exports/{dataset}", params=params, timeout=timeout) as response:
                 _check_status(response, what)
@@ -116,7 +112,7 @@ class ApiSource:
         except httpx.TransportError as error:
             self.close()
             raise SourceUnavailable(f"{what}: connection failed or lost ({type(error).__name__})") from None
-        pages.add(number, body, response.headers.get("content-type", ""))
+        pages.add(int(params["page"]), body, response.headers.get("content-type", ""))
         target.write_bytes(body)
 
     def _connected(self) -> httpx.Client:
@@ -139,8 +135,24 @@ class ApiSource:
         return self._client
 
 
-class KeysOnTwoPages(PagesDrifted):
-    """Keys that stand on two pages: rows moved while the pages were read, or the delivery holds two versions."""
+@dataclass(frozen=True)
+class Look:
+    """What one pass over the pages saw: enough to tell whether another one saw the same rows."""
+
+    pages: int
+    rows: int
+    row_hashes: int  # their sum, so that the order does not matter
+    keys_twice: int  # keys that stand on more than one page
+    rows_twice: int  # whole rows that do
+
+    def confirms(self, other: Look) -> bool:
+        """Whether both saw the same rows in pages cut differently.
+
+        A server that knows one page size only cannot be asked in two ways: there, versions of a row are believed when
+        they come a second time, and whole rows that repeat never are.
+        """
+        same = (self.rows, self.row_hashes) == (other.rows, other.row_hashes)
+        return same and (self.pages != other.pages or not self.rows_twice)
 
 
 class Pages:
@@ -148,13 +160,12 @@ class Pages:
 
     def __init__(self, dataset: str, month: str, keys: list[str], where: str) -> None:
         self.expected = 1
-        self.hashes: list[str] = []
         self._dataset, self._month, self._where = dataset, month, where
         self._keys = [f"$.{json.dumps(header, ensure_ascii=False)}" for header in keys]
         self._total: int | None = None
         self._rows = 0
         self._db = duckdb.connect(":memory:", config={"enable_external_access": "false", "threads": "1"})
-        self._db.execute("CREATE TABLE keys (page BIGINT, key UBIGINT)")
+        self._db.execute("CREATE TABLE seen (page BIGINT, key UBIGINT, content UBIGINT)")
 
     def __enter__(self) -> Pages:
         return self
@@ -174,7 +185,7 @@ class Pages:
             said = self._envelope(body.decode("utf-8-sig"))
         except (UnicodeDecodeError, duckdb.Error):  # the engine's message quotes the text
             raise SourceInconsistent(f"{what}: the answer is cut short or no JSON ({len(body)} bytes)") from None
-        dataset, month, page, pages, total, rows, digest = said
+        dataset, month, page, pages, total, rows = said
         if rows is None or page is None or pages is None or total is None:
             raise SourceInconsistent(f"{what}: the answer lacks one of page, pages, total, rows")
         if (dataset, month) != (self._dataset, self._month):
@@ -189,39 +200,36 @@ class Pages:
             raise SourceInconsistent(f"{what}: {total} rows on {pages} pages is no count")
         self._total, self.expected = total, max(pages, 1)
         self._rows += rows
-        self._db.execute("INSERT INTO keys SELECT DISTINCT ?, key FROM page_keys", [number])
-        self.hashes.append(digest)
+        self._db.execute("INSERT INTO seen SELECT ?, key, content FROM page_rows", [number])
 
     def _envelope(self, text: str) -> tuple[Any, ...]:
-        """What the page says of itself, and the number and hash of its rows; keys go to a table of their own."""
+        """What the page says of itself, and how many rows it has; hashes of the rows go to a table of their own."""
         self._db.execute("CREATE OR REPLACE TEMP TABLE body AS SELECT ?::JSON AS j", [text])
         self._db.execute(
-            """CREATE OR REPLACE TEMP TABLE page_keys AS
-            SELECT CASE WHEN len(list_filter(key, lambda k: k IS NOT NULL)) = 0 THEN hash(r::VARCHAR)
-                        ELSE hash(key) END AS key
+            """CREATE OR REPLACE TEMP TABLE page_rows AS
+            SELECT hash(r::VARCHAR) AS content,
+                   CASE WHEN len(list_filter(key, lambda k: k IS NOT NULL)) = 0 THEN content ELSE hash(key) END AS key
             FROM (SELECT r, json_extract_string(r, $keys) AS key
                   FROM (SELECT unnest(json_extract(j, '$.rows[*]')) AS r FROM body))""",
             {"keys": self._keys},
         )
-        row = self._db.execute(
+        return self._db.execute(
             """SELECT j->>'$.dataset', j->>'$.period', try_cast(j->>'$.page' AS BIGINT),
                       try_cast(j->>'$.pages' AS BIGINT), try_cast(j->>'$.total' AS BIGINT),
-                      CASE WHEN json_type(j, '$.rows') = 'ARRAY' THEN json_array_length(j, '$.rows') END,
-                      (j->'$.rows')::VARCHAR
+                      CASE WHEN json_type(j, '$.rows') = 'ARRAY' THEN json_array_length(j, '$.rows') END
                FROM body"""
         ).fetchall()[0]
-        return (*row[:-1], hashlib.sha256((row[-1] or "").encode()).hexdigest())
 
-    def check_whole(self) -> None:
-        """Raise PagesDrifted unless the rows add up to the total; KeysOnTwoPages where rows may have moved."""
+    def check_whole(self) -> Look:
+        """What this pass saw; raises PagesDrifted unless the rows add up to the total."""
         if self._rows != self._total:
             raise PagesDrifted(f"{self._where}: {self._rows} rows came, the server counts {self._total}")
-        found = self._db.execute(
-            "SELECT count(*) FROM (SELECT key FROM keys GROUP BY key HAVING count(*) > 1)"
-        ).fetchone()
-        twice = found[0] if found else 0
-        if twice:
-            raise KeysOnTwoPages(f"{self._where}: {twice} keys stand on two pages (repeated page, or data in motion)")
+        twice = "(SELECT count(*) FROM (SELECT {0} FROM seen GROUP BY {0} HAVING count(DISTINCT page) > 1))"
+        row = self._db.execute(
+            "SELECT count(*), coalesce(sum(content::HUGEINT), 0), "
+            f"{twice.format('key')}, {twice.format('content')} FROM seen"
+        ).fetchall()[0]
+        return Look(self.expected, *map(int, row))
 
 
 def _check_status(response: httpx.Response, what: str) -> None:

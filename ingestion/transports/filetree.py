@@ -43,7 +43,7 @@ CHUNK = 1024 * 1024
 MIN_AGE = {"file": 2.0, "sftp": 5.0, "s3": 0.0}
 
 #: Left behind by desktops and editors; never a delivery.
-_LITTER = re.compile(r"\..*|~\$.*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
+_LITTER = re.compile(r"\.(?!\.?$).*|~\$.*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
 #: Names under which clients upload before they rename.
 _UPLOADING = re.compile(r".*\.(part|partial|filepart|tmp|temp|uploading|crdownload|swp)", re.IGNORECASE)
 
@@ -181,8 +181,9 @@ class TreeSource:
         entries = self._files(folder, where)
         if not entries:
             raise DeliveryMissing(f"{where}: nothing delivered; a month with nothing is a file with a header only")
-        age = time.time() - max(entry.mtime for entry in entries)
-        if age < self._min_age:
+        grain = 1.0 if self._uri.scheme == "sftp" else 0.0  # SFTP tells whole seconds, rounded down
+        age = time.time() - max(entry.mtime for entry in entries) - grain
+        if self._min_age > 0 and age < self._min_age:
             # Clocks differ: never wait longer than the age asked for, and let the second look decide.
             time.sleep(max(0.0, min(self._min_age, self._min_age - age, deadline.remaining())))
             if self._files(folder, where) != entries:

@@ -15,7 +15,9 @@ HTTP_KINDS = (
 )
 #: What the hotline's drop can do wrong with a read.
 SFTP_KINDS = ("sftp_cut", "sftp_short", "sftp_drip")
-KINDS = frozenset({*HTTP_KINDS, *SFTP_KINDS, "expired_token"})
+#: What the object store can do wrong with the read of an object.
+S3_KINDS = ("s3_denied", "s3_status", "s3_cut", "s3_drip")
+KINDS = frozenset({*HTTP_KINDS, *SFTP_KINDS, *S3_KINDS, "expired_token"})
 
 
 @dataclass

@@ -69,9 +69,10 @@ def _answer(
     said = page + 1 if kind == "swap_pages" else page
     taken = {"repeat_page": page - 1, "skip_page": page + 1, "swap_pages": page + 1}.get(kind, page)
     start = (max(taken, 1) - 1) * size - (kind == "rows_move" and page > 1)
+    end = start + min(size, len(rows) - (page - 1) * size)  # so that the counts agree all the same
     body = json.dumps(
         {"dataset": dataset, "period": period, "page": said, "pages": pages, "total": total,
-         "rows": list(rows[start : start + size])},
+         "rows": list(rows[start:end])},
         ensure_ascii=False, default=str,
     ).encode()  # fmt: skip
     if fault is None or kind not in {"status", "drip", "cut_length", "cut_clean", "login_page", "gzip_bomb"}:
@@ -102,12 +103,12 @@ async def _pieces(pieces: list[bytes], pause: float) -> AsyncIterator[bytes]:
 
 @lru_cache(maxsize=1)
 def _bomb() -> bytes:
-    """1 GiB of blanks after an opening brace, packed to about 1 MB."""
+    """256 MiB of blanks after an opening brace, packed to about 250 kB."""
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=9) as packed:
         packed.write(b"{")
         blanks = b" " * (1 << 20)
-        for _ in range(1024):
+        for _ in range(256):
             packed.write(blanks)
     return out.getvalue()
 
