@@ -66,7 +66,7 @@ def month_of(times: pd.Series) -> pd.Series:
 
 def monday_of(times: pd.Series) -> pd.Series:
     """The Monday of the ISO week of each time."""
-    return times.dt.normalize() - pd.to_timedelta(times.dt.weekday, unit="D")
+    return times.dt.normalize() - pd.to_timedelta(times.dt.day_of_week, unit="D")
 
 
 @dataclass(frozen=True)

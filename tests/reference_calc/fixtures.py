@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.reference_calc.asof import View, view
+from tests.reference_calc.calendar_ import PeriodOfMonths, WorkingDays
+from tests.reference_calc.metrics import unit_months
+from tests.reference_calc.read_exports import read_exports
 from tests.reference_calc.schema import DATASETS, SCHEMA, SYSTEMS
+from tests.reference_calc.units import UnitNames
 
 Row = Mapping[str, object]
 
@@ -62,3 +68,22 @@ def write_csv(path: Path, dataset: str, rows: Sequence[Row]) -> None:
         writer = csv.DictWriter(file, headers, extrasaction="ignore")
         writer.writeheader()
         writer.writerows({"更新时间": "2022-09-01 00:00:00"} | DEFAULTS[dataset] | dict(row) for row in rows)
+
+
+PULLED_AT = dt.datetime.fromisoformat("2022-09-06T08:00:00")
+
+
+def period_view(root: Path, period: str) -> View:
+    """What the period sees of the exports, pulled on 2022-09-06 at 08:00."""
+    units = UnitNames()
+    read = read_exports(root, PULLED_AT, units)
+    first_media_month = min(read.accepted["cms_media_posts"], default=None)
+    return view(read.current, PeriodOfMonths.parse(period), units, WorkingDays(), first_media_month)
+
+
+def sums(root: Path, period: str) -> dict[tuple[str, str], tuple[float, float]]:
+    """(unit_code, metric) → numerator and denominator over the period; a metric of two areas as ``area.metric``."""
+    table = unit_months(period_view(root, period))
+    name = table["metric"].where(table["area"] != "governance", "governance." + table["metric"])
+    table = table.assign(metric=name).groupby(["unit_code", "metric"])[["numerator", "denominator"]].sum()
+    return {key: (row.numerator, row.denominator) for key, row in zip(table.index, table.itertuples(), strict=True)}
