@@ -7,7 +7,7 @@ with delivered as (
         sum(rows_loaded) as rows_loaded,
         sum(rows_quarantined) as rows_quarantined
     from {{ source('audit', 'deliveries') }}
-    where outcome = 'loaded'
+    where outcome = 'accepted'
     group by dataset
 ),
 

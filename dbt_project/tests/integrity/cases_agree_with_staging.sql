@@ -16,6 +16,7 @@ counted as (
     inner join {{ ref('units') }} as units on names.unit_code = units.unit_code and units.ranked
     inner join {{ ref('scored_periods') }} as periods
         on cast(cases.accepted_at as date) >= periods.first_day and cast(cases.accepted_at as date) <= periods.last_day
+        and periods.is_complete
     where cases.row_state = 'current' and (cases.result is null or cases.result not in ('作废', '删除'))
     group by periods.period_code, names.unit_code
 )
@@ -23,9 +24,11 @@ counted as (
 select counted.period_code, counted.unit_code, counted.cases, metrics.numerator
 from counted
 full outer join (
-    select period_code, unit_code, numerator
-    from {{ ref('scored_metrics') }}
-    where metric = 'cases_accepted' and numerator > 0
+    select metrics.period_code, metrics.unit_code, metrics.numerator
+    from {{ ref('scored_metrics') }} as metrics
+    inner join {{ ref('scored_periods') }} as periods
+        on metrics.period_code = periods.period_code and periods.is_complete
+    where metrics.metric = 'cases_accepted' and metrics.numerator > 0
 ) as metrics
     on counted.period_code = metrics.period_code and counted.unit_code = metrics.unit_code
 where counted.cases is null or metrics.numerator is null or counted.cases <> metrics.numerator

@@ -43,12 +43,18 @@ kept as (
 counted as (
     select periods.period_code, count(*) as dispatches
     from kept
-    inner join {{ ref('scored_periods') }} as periods on kept.day between periods.first_day and periods.last_day
+    inner join {{ ref('scored_periods') }} as periods
+        on kept.day between periods.first_day and periods.last_day and periods.is_complete
     group by periods.period_code
 )
 
 select counted.period_code, counted.dispatches, totals.numerator
 from counted
-full outer join (select * from {{ ref('county_totals') }} where figure = 'dispatched') as totals
+full outer join (
+    select totals.*
+    from {{ ref('county_totals') }} as totals
+    inner join {{ ref('scored_periods') }} as periods on totals.period_code = periods.period_code and periods.is_complete
+    where totals.figure = 'dispatched'
+) as totals
     on counted.period_code = totals.period_code
 where counted.dispatches is null or totals.numerator is null or counted.dispatches <> totals.numerator
