@@ -18,7 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="rewrite the suites in the library's own form")
     options = parser.parse_args(arguments)
     console, differing = Console(), []
-    table = Table("suite", "severity", "expectation", "measure", "must be", title="数据校验规则 expectation suites")
+    table = Table(title="数据校验规则 expectation suites")
+    for heading in ("suite", "severity", "expectation", "measure", "must be"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "suite")
     for path in suite_files():
         for expectation in read_expectations(path.stem):
             kwargs = expectation["kwargs"]

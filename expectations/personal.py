@@ -31,13 +31,12 @@ def scrubbed(text: str | None, limit: int = 80) -> str:
     return shown[:limit]
 
 
-def found_sql(column: str) -> str:
-    """A DuckDB predicate: the text column (a validated identifier) holds a mobile number or a valid identity number.
+def found_sql(text: str) -> str:
+    """A DuckDB predicate: the text (an SQL expression) holds a mobile number or a valid identity number.
 
     Long hexadecimal words (tokens, digests) are left out; full-width digits, Chinese numerals, zero-width signs and the
     usual grouping by spaces and hyphens are seen through.
     """
-    text = f'"{column}"'
     plain = f"regexp_replace({text}, '[0-9a-f]{{24,}}', '#', 'g')"
     plain = f"regexp_replace({plain}, '[\\x{{200B}}-\\x{{200F}}\\x{{2060}}\\x{{FEFF}}\\x{{00AD}}]', '', 'g')"
     digits = f"translate({plain}, '{_NUMERALS}', '{_DIGITS}')"

@@ -25,7 +25,7 @@ TYPES = {
     "boolean": pa.bool_(),
 }
 UNITS = ("精河镇", "大河沿子镇", "县公安局", "县教育局")
-PULLED = dt.datetime(2022, 8, 6, 3)
+PULLED = dt.datetime.fromisoformat("2022-08-06 03:00:00")
 
 Row = dict[str, Any]
 Change = Callable[[list[Row]], list[Row]]

@@ -51,7 +51,7 @@ def test_a_first_delivery_is_a_baseline_and_no_pass(home: Home, dataset: str) ->
     assert {"volume_ratio", "empty_against_history", "columns_emptied"} <= compared
 
 
-LATE, EARLY = dt.datetime(2022, 7, 30), dt.datetime(2022, 7, 1)
+LATE, EARLY = dt.datetime.fromisoformat("2022-07-30"), dt.datetime.fromisoformat("2022-07-01")
 
 #: dataset, expectation, what the third row says. One fault, one failing row, found by its row number.
 CONTRADICTIONS: list[tuple[str, str, Row]] = [

@@ -1,0 +1,97 @@
+"""The kept suites: as the library writes them, whole, and about figures that are measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from expectations import measures
+from expectations.judge import judge, read_expectations, suite_files, suite_text
+from ingestion.contracts import CONTRACTS
+from ingestion.errors import BadParameter
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("path", suite_files(), ids=lambda path: path.stem)
+def test_a_suite_is_byte_for_byte_what_the_library_writes(path: Path) -> None:
+    assert suite_text(path) == path.read_text(encoding="utf-8")
+
+
+def test_there_are_suites() -> None:
+    stems = {path.stem for path in suite_files()}
+    assert {"load", "published"} <= stems
+    assert stems - {"load", "published"} <= {f"load_{dataset}" for dataset in CONTRACTS}
+    assert all(read_expectations(stem) for stem in stems)
+
+
+@pytest.mark.parametrize("dataset", CONTRACTS)
+def test_what_is_declared_for_a_dataset_is_measured_and_judged(dataset: str) -> None:
+    declared = measures.of_delivery(dataset)
+    named = {*declared.rows, *declared.shares, *(f"{name}_change" for name in declared.shares)}
+    assert {e["kwargs"]["column"] for e in read_expectations(f"load_{dataset}")} == named
+
+
+def test_what_is_declared_for_the_warehouse_is_measured_and_judged() -> None:
+    judged = {e["kwargs"]["column"] for e in read_expectations("published")}
+    assert judged == {*measures.of_warehouse().violations, "empty_relations", "personal_text"}
+
+
+def test_every_expectation_says_what_it_means_and_since_when() -> None:
+    for path in suite_files():
+        for expectation in read_expectations(path.stem):
+            assert expectation["severity"] in ("critical", "warning", "info")
+            assert pd.Timestamp(expectation["meta"]["threshold_reason"][:10]) >= pd.Timestamp("2026-11-01")
+
+
+EXPECTATION = {
+    "type": "expect_column_max_to_be_between",
+    "kwargs": {"column": "rows", "min_value": 0.0, "max_value": 3.0},
+    "meta": dict.fromkeys(("name", "title_zh", "title_en", "unit", "threshold_reason"), "x"),
+    "severity": "critical",
+}
+COMPARING = {**EXPECTATION, "meta": {**EXPECTATION["meta"], "against_history": True}}
+
+
+@pytest.mark.parametrize(
+    ("figures", "plain", "comparing"),
+    [
+        ({"rows": 3}, "passed", "passed"),
+        ({"rows": 3.5}, "failed", "failed"),
+        ({"rows": None}, "failed", "baseline"),
+        ({"other": 1}, "failed", "baseline"),
+        ({}, "failed", "baseline"),
+        ({"rows": float("nan")}, "failed", "failed"),
+    ],
+)
+def test_nothing_passes_for_want_of_a_figure(figures: dict[str, float], plain: str, comparing: str) -> None:
+    for expectation, status in ((EXPECTATION, plain), (COMPARING, comparing)):
+        (outcome,), _ = judge("test", [expectation], figures)
+        assert outcome["status"] == status
+
+
+def test_an_expectation_without_its_texts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = {**EXPECTATION, "meta": {"name": "x"}}
+    (tmp_path / "bare.json").write_text(json.dumps({"name": "bare", "expectations": [bare]}), encoding="utf-8")
+    monkeypatch.setattr("expectations.judge.SUITES", tmp_path)
+    with pytest.raises(BadParameter, match="title_zh"):
+        read_expectations("bare")
+
+
+def test_importing_the_package_does_not_import_the_library() -> None:
+    """DAG files and command lines name this package; the library costs seconds and is for the task that judges."""
+    code = "import expectations, sys; sys.exit('great_expectations' in sys.modules or 'pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
+
+
+def test_the_command_lists_the_suites() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "expectations"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "load_platform_reviews" in done.stdout
