@@ -302,7 +302,7 @@ class Ledger:
         pulled_at: dt.datetime,
     ) -> int:
         cursor = connection.execute(
-            "INSERT INTO deliveries (system, dataset, month, pulled_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO deliveries (system, dataset, month, pulled_at) VALUES (?, ?, ?, ?)",
             (system, dataset, month, pulled_at.isoformat(sep=" ")),
         )
         return int(cursor.lastrowid or 0)

@@ -21,6 +21,7 @@ from ingestion.personal import PseudonymKey
 from ingestion.quarantine import mask_sql
 from ingestion.redaction import MACROS as REDACTION_MACROS
 from ingestion.redaction import redact
+from ingestion.spelling import period_code
 
 _ARROW_TYPES = {
     "string": pa.string(),
@@ -35,52 +36,28 @@ _ARROW_TYPES = {
 #: Joins the columns of a key: the unit separator, which no export holds.
 KEY_SEPARATOR = "\x1f"
 
-_DATE = r"\d{4}(?:-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2}|年\d{1,2}月\d{1,2}日)"
-_CLOCK = r"(?:\d{1,2}:\d{2}(?::\d{2})?|\d{1,2}时\d{1,2}分(?:\d{1,2}秒)?)"
+_DAY = r"(?:19|2\d)\d\d(?:-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2}|年\d{1,2}月\d{1,2}日)"
+_CLOCK = r"(?:\d{1,2}:\d\d(?::\d\d)?|\d{1,2}时\d{1,2}分(?:\d{1,2}秒)?)"
 #: A number as Excel shows a long code that it has taken for one.
 _E_NOTATION = r"\d(?:\.\d+)?[Ee]\+\d{1,3}|\d\.\d+[Ee]\d{1,3}"
 
-#: Only the spellings of the export description are read; what a cast would guess beyond them stays unreadable.
+#: Only the spellings of the export description are read; what a cast would guess beyond them stays unreadable. The
+#: usual spelling is proved by casting back: strict, and several times faster than a regular expression. A macro names
+#: its argument as often as it must and no more: macros within macros multiply.
 _MACROS = f"""
-CREATE MACRO spelled_moment(x) AS
-    CASE WHEN regexp_full_match(x, '{_DATE}(?:(?: +|T){_CLOCK})?|\\d{{4}}年\\d{{1,2}}月\\d{{1,2}}日{_CLOCK}')
-    THEN regexp_replace(rtrim(translate(x, '/年月日T时分秒', '---  ::'), ': '), ' +', ' ') END;
-CREATE MACRO slow_moment(x) AS
-    CASE WHEN NOT contains(spelled_moment(x), ' 24:') THEN TRY_CAST(spelled_moment(x) AS TIMESTAMP) END;
--- The usual spelling is proved by casting back: strict, and several times faster than a regular expression.
-CREATE MACRO read_moment(x) AS
-    CASE WHEN TRY_CAST(x AS TIMESTAMP)::VARCHAR = x THEN TRY_CAST(x AS TIMESTAMP) ELSE slow_moment(x) END;
+CREATE MACRO spelled_moment(x) AS CASE
+    WHEN TRY_CAST(x AS TIMESTAMP)::VARCHAR = x AND x >= '1900' THEN x
+    WHEN regexp_full_match(x, '{_DAY}(?:(?: +|T|){_CLOCK})?') AND (contains(x, ' ') OR contains(x, 'T')
+        OR contains(x, '日') OR length(x) <= 10)
+    THEN translate(x, '/年月日T时分秒', '---  ::') END;
+CREATE MACRO moment(spelled) AS
+    CASE WHEN NOT contains(spelled, ' 24:') THEN TRY_CAST(rtrim(spelled, ': ') AS TIMESTAMP) END;
 CREATE MACRO is_date_alone(x) AS NOT (contains(x, ':') OR contains(x, '时'));
-CREATE MACRO in_range(t) AS CASE WHEN t >= TIMESTAMP '1900-01-01' THEN t END;
-CREATE MACRO read_start(x) AS in_range(read_moment(x));
-CREATE MACRO read_end(x) AS in_range(read_moment(x))
-    + CASE WHEN is_date_alone(x) THEN INTERVAL 86399 SECOND ELSE INTERVAL 0 SECOND END;
-CREATE MACRO read_integer(x) AS
-    CASE WHEN TRY_CAST(x AS BIGINT)::VARCHAR = x THEN TRY_CAST(x AS BIGINT)
-    WHEN regexp_full_match(x, '[+-]?\\d{{1,15}}(?:\\.0+)?')
-    THEN TRY_CAST(regexp_replace(x, '\\.0+$', '') AS BIGINT) END;
+CREATE MACRO read_integer(x) AS CASE
+    WHEN TRY_CAST(x AS BIGINT)::VARCHAR = x THEN TRY_CAST(x AS BIGINT)
+    WHEN regexp_full_match(x, '[+-]?\\d{{1,15}}(?:\\.0+)?') THEN TRY_CAST(split_part(x, '.', 1) AS BIGINT) END;
 CREATE MACRO is_lost(x) AS
     CASE WHEN contains(x, 'E') OR contains(x, 'e') THEN regexp_full_match(x, '{_E_NOTATION}') ELSE false END;
-CREATE MACRO read_month(x) AS
-    CASE WHEN regexp_full_match(x, '\\d{{4}}(?:-\\d{{1,2}}|/\\d{{1,2}}|年\\d{{1,2}}月)')
-    THEN strftime(TRY_CAST(rtrim(translate(x, '/年月', '---'), '-') || '-1' AS DATE), '%Y-%m')
-    ELSE strftime(read_start(x), '%Y-%m') END;
-CREATE MACRO read_week(x) AS
-    CASE WHEN regexp_full_match(x, '\\d{{4}}-W\\d{{1,2}}')
-        AND regexp_extract(x, 'W(\\d+)', 1)::INT
-            BETWEEN 1 AND weekofyear(TRY_CAST(left(x, 4) || '-12-28' AS DATE))
-    THEN left(x, 4) || '-W' || lpad(regexp_extract(x, 'W(\\d+)', 1), 2, '0') END;
-CREATE MACRO months_between(first, last) AS
-    (left(last, 4)::INT - left(first, 4)::INT) * 12 + right(last, 2)::INT - right(first, 2)::INT + 1;
--- A period is a month or one of the ranked runs of months: two, three, six or twelve, from the month where they start.
-CREATE MACRO read_run(first, last) AS
-    CASE WHEN months_between(first, last) IN (2, 3, 6, 12)
-        AND (right(first, 2)::INT - 1) % months_between(first, last) = 0
-    THEN first || '--' || last END;
-CREATE MACRO read_period(x) AS
-    CASE WHEN contains(x, '--')
-    THEN read_run(read_month(split_part(x, '--', 1)), read_month(split_part(x, '--', 2)))
-    ELSE read_month(x) END;
 """
 
 
@@ -144,7 +121,7 @@ class Normalizer:
 
     def normalise(self, raw: pa.Table, origin: Origin) -> TypedBatch:
         """Types rows that hold a string for each of the contract's columns, and ``_row``; see TypedBatch."""
-        self._connection.register("raw", raw)
+        self._connection.register("raw", _with_periods(self.contract, raw))
         typed = self._connection.sql(self._sql, params=_parameters(origin)).to_arrow_table()
         fault = typed["_fault"]
         lost = self._lost_values(raw, typed)
@@ -185,10 +162,11 @@ class Normalizer:
             }
         )
         self._connection.register("catalogue", catalogue)
-        value = " ".join(f"WHEN '{column.name}' THEN {_raw(column.name)}" for column in self.contract.columns)
+        value = " ".join(f"WHEN '{column.name}' THEN bad.{_raw(column.name)}" for column in self.contract.columns)
         described = self._connection.sql(
-            f"SELECT _row AS row, column_name, header, {mask_sql(f'CASE column_name {value} END')} AS value_masked,"
-            " reason FROM bad JOIN catalogue USING (_fault) ORDER BY _row"
+            f"SELECT bad._row AS row, catalogue.column_name, catalogue.header,"
+            f" {mask_sql(f'CASE catalogue.column_name {value} END')} AS value_masked, catalogue.reason"
+            " FROM bad JOIN catalogue USING (_fault) ORDER BY bad._row"
         ).to_arrow_table()
         self._connection.unregister("bad")
         self._connection.unregister("catalogue")
@@ -246,25 +224,51 @@ def _typed(name: str) -> str:
     return f'"={name}"'
 
 
+def _spelled(name: str) -> str:
+    """A moment in one spelling, before it becomes a value."""
+    return f'"~{name}"'
+
+
 def _reading(column: Column) -> str:
     """SQL for the typed value of a raw column: null where it cannot be read."""
     x = _raw(column.name)
     if column.type == "integer":
         return f"read_integer({x})"
     if column.type == "timestamp":
-        return f"read_start({x})" if column.time == "start" else f"read_end({x})"
+        value = f"moment({_spelled(column.name)})"
+        if column.time == "start":
+            return value
+        # A date alone is the day's last second in limits and ends.
+        return f"{value} + INTERVAL 1 SECOND * CASE WHEN is_date_alone({x}) THEN 86399 ELSE 0 END"
     if column.type == "date":
-        return f"read_start({x})::DATE"
+        return f"moment({_spelled(column.name)})::DATE"
     if column.type == "boolean":
         return f"CASE {x} WHEN '是' THEN true WHEN '否' THEN false END"
     if column.type == "code":
         return f"CASE WHEN {x} IN ({_literals(column.values)}) THEN {x} END"
     if column.type == "period":
-        kinds = " ".join(f"WHEN {_literal(value)} THEN read_{kind}({x})" for value, kind in column.kinds.items())
+        kinds = " ".join(f"WHEN {_literal(value)} THEN {_kind(column, kind)}" for value, kind in column.kinds.items())
         return f"CASE {_raw(column.by or '')} {kinds} END"
     if column.personal or column.code_number:
         return f"CASE WHEN NOT is_lost({x}) THEN {x} END"
     return x
+
+
+def _kind(column: Column, kind: str) -> str:
+    """The raw column with a period's code when it is read as this kind (``_with_periods`` adds it)."""
+    return f'"{column.name}:{kind}"'
+
+
+def _with_periods(contract: Contract, raw: pa.Table) -> pa.Table:
+    """Adds to the raw rows each period column read as each of its kinds; few values differ, so each is read once."""
+    for column in contract.columns:
+        if column.type == "period":
+            encoded = raw[column.name].combine_chunks().dictionary_encode()
+            values = encoded.dictionary.to_pylist()
+            for kind in sorted(set(column.kinds.values())):
+                codes = pa.array([period_code(value, kind) for value in values], pa.string())
+                raw = raw.append_column(_kind(column, kind).strip('"'), codes.take(encoded.indices))
+    return raw
 
 
 _UNREADABLE = {
@@ -292,6 +296,10 @@ def _faults(contract: Contract) -> list[_Fault]:
     def is_unreadable(column: Column) -> str:
         return f"{_raw(column.name)} IS NOT NULL AND {_typed(column.name)} IS NULL"
 
+    def is_lost(column: Column) -> str:
+        # A code number that is lost is not read; other keys are looked at here alone.
+        return is_unreadable(column) if column.code_number else f"is_lost({_raw(column.name)})"
+
     def is_unlisted(column: Column) -> str:
         return f"{_typed(column.name)} NOT IN ({_literals(column.values)})"
 
@@ -300,7 +308,7 @@ def _faults(contract: Contract) -> list[_Fault]:
     faults += check(
         (column for column in columns if column.code_number or column in key),
         "lost_key",
-        lambda column: f"is_lost({_raw(column.name)})",
+        is_lost,
     )
     faults += check((column for column in columns if not column.optional), "required_empty", is_empty)
     for rule in contract.required_any:
@@ -349,11 +357,13 @@ def _typing_sql(contract: Contract, faults: list[_Fault]) -> str:
         of_deletion = first_of([each for each in numbered if each[1].also_deletions])
         fault = f"CASE WHEN {deleted} THEN {of_deletion} ELSE {fault} END"
     names = [column.name for column in contract.columns]
+    moments = [column.name for column in contract.columns if column.type in ("timestamp", "date")]
+    spelled = "".join(f", spelled_moment({_raw(name)}) AS {_spelled(name)}" for name in moments)
     return f"""
         SELECT {", ".join(f"{_typed(name)} AS {_raw(name)}" for name in names)},
             concat_ws('{KEY_SEPARATOR}', {", ".join(f"{_typed(name)}::VARCHAR" for name in contract.key)}) AS _key,
             {deleted} AS _deleted, $month::VARCHAR AS _month, $pulled_at::TIMESTAMP AS _pulled_at,
             $file::VARCHAR AS _file, _row, $landing_id::BIGINT AS _landing_id, ({fault})::INTEGER AS _fault
         FROM (SELECT *, {", ".join(f"{_reading(column)} AS {_typed(column.name)}" for column in contract.columns)}
-              FROM raw)
+              FROM (SELECT *{spelled} FROM raw))
     """

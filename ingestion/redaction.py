@@ -68,14 +68,6 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _replace_found(text: str, pattern: str, keep: str, sign: str) -> str:
-    """SQL: every match of the pattern's second group that ``keep`` holds for becomes the sign."""
-    found = f"list_filter(regexp_extract_all({text}, {_quoted(pattern)}, 2), lambda c: {keep})"
-    replaced = f"list_reduce({found}, lambda done, c: replace(done, c, {_quoted(sign)}), {text})"
-    # The list functions run only for rows that have a match at all.
-    return f"CASE WHEN regexp_matches({text}, {_quoted(pattern)}) THEN {replaced} ELSE {text} END"
-
-
 #: To be executed once in the connection that ``redact`` is given.
 MACROS = f"""
 CREATE OR REPLACE MACRO bare_digits(c) AS
@@ -98,44 +90,57 @@ _STEPS = (
 )
 
 
-def _sql(own_columns: int) -> str:
-    stages = ["s0 AS (SELECT *, plain AS found FROM texts)"]
+def _replaced(
+    connection: duckdb.DuckDBPyConnection, texts: pa.Array, pattern: str, keep: str, sign: str
+) -> pa.Array | None:
+    """The texts with every match of the pattern's second group that ``keep`` holds for replaced; None when none is."""
+    hit = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
+    if not pc.any(hit).as_py():
+        return None
+    # The list functions run only for the rows that have a match at all.
+    connection.register("hits", pa.table({"text": texts.filter(hit)}))
+    replaced = connection.sql(
+        f"SELECT list_reduce(list_filter(regexp_extract_all(text, {_quoted(pattern)}, 2), lambda c: {keep}),"
+        f" lambda done, c: replace(done, c, {_quoted(sign)}), text) AS text FROM hits"
+    ).to_arrow_table()["text"]
+    connection.unregister("hits")
+    return pc.replace_with_mask(texts, hit, replaced.combine_chunks().cast(pa.string()))
 
-    def stage(expression: str) -> None:
-        previous = f"s{len(stages) - 1}"
-        stages.append(f"s{len(stages)} AS (SELECT * REPLACE ({expression} AS found) FROM {previous})")
 
-    for number in range(own_columns):
+def _without_own(connection: duckdb.DuckDBPyConnection, texts: pa.Array, own: Sequence[pa.ChunkedArray]) -> pa.Array:
+    """The texts without what stands in the row's own personal columns."""
+    columns = {f"own_{number}": column for number, column in enumerate(own)}
+    connection.register("texts", pa.table({"text": texts} | columns))
+    expression = "text"
+    for name in columns:
         # Two characters are the shortest name; one would blot out common words.
-        stage(f"CASE WHEN length(own_{number}) >= 2 THEN replace(found, own_{number}, {_quoted(NAME)}) ELSE found END")
-    for _ in range(2):
-        # Twice: of two numbers with one sign between them the second is seen when the first is gone.
-        for pattern, keep, sign in _STEPS:
-            stage(_replace_found("found", pattern, keep, sign))
-    stage(rf"regexp_replace(found, {_quoted(_CUED_NAME)}, '\1{NAME}\3', 'g')")
-    stage(rf"regexp_replace(found, {_quoted(_TITLED_NAME)}, '\1{NAME}\3', 'g')")
-    return (
-        f"WITH {', '.join(stages)} SELECT CASE WHEN found = plain THEN text ELSE found END AS text"
-        f" FROM s{len(stages) - 1}"
-    )
+        expression = (
+            f"replace({expression}, CASE WHEN length({name}) >= 2 THEN {name} ELSE chr(1) END, {_quoted(NAME)})"
+        )
+    result = connection.sql(f"SELECT {expression} AS text FROM texts").to_arrow_table()["text"]
+    connection.unregister("texts")
+    return result.combine_chunks().cast(pa.string())
 
 
 def redact(
     connection: duckdb.DuckDBPyConnection,
     values: pa.Array | pa.ChunkedArray,
-    own: Sequence[pa.Array | pa.ChunkedArray] = (),
+    own: Sequence[pa.ChunkedArray] = (),
 ) -> pa.Array:
     """The texts without personal data, in their order, null for null.
 
     ``own``: the personal columns of the same rows in clear (names, phones), which are looked for in the text as such.
     """
-    whole = pa.concat_arrays(values.chunks) if isinstance(values, pa.ChunkedArray) else values
+    whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     whole = whole.cast(pa.string())
     if whole.null_count == len(whole):
         return whole
     plain = pc.replace_substring_regex(pc.utf8_normalize(whole, form="NFKC"), _ZERO_WIDTH, "")
-    columns = {"text": whole, "plain": plain} | {f"own_{number}": column for number, column in enumerate(own)}
-    connection.register("texts", pa.table(columns))
-    result = connection.sql(_sql(len(own))).to_arrow_table()["text"]
-    connection.unregister("texts")
-    return result.combine_chunks().cast(pa.string())
+    found = _without_own(connection, plain, own) if own else plain
+    for pattern, keep, sign in _STEPS * 2:
+        # Twice: of two numbers with one sign between them the second is seen when the first is gone.
+        if (replaced := _replaced(connection, found, pattern, keep, sign)) is not None:
+            found = replaced
+    for pattern in (_CUED_NAME, _TITLED_NAME):
+        found = pc.replace_substring_regex(found, pattern, rf"\1{NAME}\3")
+    return pc.if_else(pc.equal(found, plain), whole, found)
