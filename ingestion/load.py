@@ -201,10 +201,7 @@ def _check_rows(contract: Contract, ledger: Ledger, delivery: Sequence[Attempt],
             )
     limits = contract.refusal
     for file in files:
-        if (
-            file.rows_quarantined > limits.quarantined_rows_above
-            and file.rows_quarantined > limits.quarantined_share_above * file.rows_in
-        ):
+        if limits.is_exceeded(file.rows_in, file.rows_quarantined):
             worst = ", ".join(f"{count} × {reason}" for reason, count in file.reasons.most_common(3))
             raise DeliveryRefused(
                 f"{file.file}: {file.rows_quarantined} of {file.rows_in} rows do not fit (more than "

@@ -331,7 +331,7 @@ def _faults(contract: Contract) -> list[_Fault]:
         _Fault(contract.column(end), "end_before_start", f"{_typed(end)} < {_typed(start)}")
         for start, end in contract.ordered
     ]
-    return faults + check((column for column in columns if column.is_event), "after_pull", _after_pull)
+    return faults + check((column for column in columns if column.is_event), "future_event", _after_pull)
 
 
 def _after_pull(column: Column) -> str:

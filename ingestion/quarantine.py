@@ -51,7 +51,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "unknown_code": ("取值不在代码表内", "改为代码表中的取值"),
     "unreadable_period": ("所属期无法识别或与材料类型不符", "月写作 2022-07,周写作 2022-W27"),
     "end_before_start": ("结束时间早于开始时间", "核对两个时间"),
-    "after_pull": ("时间晚于提取时刻", "核对时间;尚未发生的事项不应有时间"),
+    "future_event": ("时间晚于提取时刻", "核对时间;尚未发生的事项不应有时间"),
 }
 
 #: What was reported though no row was lost: kind -> what people read.

@@ -85,6 +85,10 @@ class Refusal(_Strict):
     #: rows; null where a month with nothing is ordinary.
     empty_when_history_at_least: int | None = Field(default=100, ge=1)
 
+    def is_exceeded(self, rows: int, quarantined: int) -> bool:
+        """Is a file with so many rows, so many of them set aside, to be refused?"""
+        return quarantined > self.quarantined_rows_above and quarantined > self.quarantined_share_above * rows
+
 
 class Contract(_Strict):
     """One dataset: grain (its key), columns and the rules that its rows keep."""
