@@ -13,6 +13,7 @@ from __future__ import annotations
 import email.utils
 import ipaddress
 import json
+import secrets
 import ssl
 import time
 import zlib
@@ -65,9 +66,10 @@ class ApiSource:
         deadline = Deadline(self._limits.deadline)
         where = f"{self.describe()} {dataset} {code}"
         looks: list[Look] = []
+        mark = into / secrets.token_hex(4)  # the folder may hold what another fetch brought
 
         def one_pass() -> list[Fetched]:
-            return self._pass(dataset, code, keys, into, where, deadline, looks)
+            return self._pass(dataset, code, keys, mark, where, deadline, looks)
 
         try:
             return bounded(
@@ -77,7 +79,7 @@ class ApiSource:
             self.close()
 
     def _pass(
-        self, dataset: str, month: str, keys: list[str], into: Path, where: str, deadline: Deadline, looks: list[Look]
+        self, dataset: str, month: str, keys: list[str], mark: Path, where: str, deadline: Deadline, looks: list[Look]
     ) -> list[Fetched]:
         """One look at all pages; ``looks`` holds what earlier ones saw, where a key stood on two pages."""
         fetched: list[Fetched] = []
@@ -86,7 +88,7 @@ class ApiSource:
         with Pages(dataset, month, keys, where) as pages:
             while len(fetched) < pages.expected:
                 number = len(fetched) + 1
-                target = into / f"{number:05d}.fetched"
+                target = mark.with_name(f"{mark.name}-{number:05d}.fetched")
                 params: dict[str, str | int] = {"period": month, "page": number, "page_size": size}
                 retrying(self._limits, deadline)(self._page, dataset, params, target, pages, where, deadline)
                 fetched.append(Fetched(name=f"page-{number:05d}.json", path=target, size=target.stat().st_size))

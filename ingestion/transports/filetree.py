@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import secrets
 import time
 import unicodedata
 from collections.abc import Callable
@@ -86,6 +87,7 @@ class TreeSource:
     def fetch(self, dataset: str, month: str, into: Path) -> list[Fetched]:
         code = str(Month.parse(month))
         where = f"{self.describe()} {dataset} {code}"
+        mark = secrets.token_hex(4)  # the folder may hold what another fetch brought
         done: dict[str, tuple[Entry, Path]] = {}  # what earlier attempts brought, whole or in part
 
         def attempt(deadline: Deadline) -> list[Fetched]:
@@ -99,7 +101,7 @@ class TreeSource:
                 raise DeliveryMissing(f"{where}: no file; a month with nothing is a file with a header only")
             for number, entry in enumerate(files, start=1):
                 kept = done.get(entry.path)
-                target = kept[1] if kept else into / f"{len(done) + 1:05d}.fetched"
+                target = kept[1] if kept else into / f"{mark}-{len(done) + 1:05d}.fetched"
                 if kept and kept[0] != entry:
                     target.unlink(missing_ok=True)
                 done[entry.path] = (entry, target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -46,7 +47,7 @@ def test_names_are_data(exports: Path, source: Connect, into: Path) -> None:
     fetched = source(f"file://{exports}").fetch("cms_submissions", "2022-07", into)
     assert contents(fetched) == {name: f"content {number}".encode() for number, name in enumerate(names)}
     assert {one.path.parent for one in fetched} == {into}
-    assert all(one.path.name.removesuffix(".fetched").isdecimal() for one in fetched)
+    assert all(re.fullmatch(r"[0-9a-f]{8}-\d{5}\.fetched", one.path.name) for one in fetched)
 
 
 def test_a_name_that_is_not_utf8_is_decoded_as_a_chinese_windows_wrote_it(

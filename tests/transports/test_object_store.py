@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.errors import BadParameter, DeliveryMissing, DeliveryRefused, SourceUnavailable
+from ingestion.errors import BadParameter, DeliveryMissing, DeliveryRefused, SourceUnavailable, Transient
 from ingestion.transports import AccessRefused, Source
 from simulator.servers.objectstore import ObjectStoreServer
 
