@@ -109,6 +109,9 @@ def without_values(message: str) -> str:
     message = re.split(r"\n\s*(?:LINE \d+:|compiled code at)", message)[0]
     message = re.sub(r"'(?:[^']|'')*'", "'…'", message)
     message = re.sub(r'\bkey "([^":]*):[^"]*"', r'key "\1"', message)
+    # Double quotes hold names of columns and models, but also values: only what looks like a name stays.
+    message = re.sub(r'"(?![a-z_][a-z0-9_.]*")[^"]*"', '"…"', message)
+    message = re.sub(r"\d{5,}", "…", message)
     message = re.sub(r"\s*\n\s*", " / ", message.strip())
     return message if len(message) <= _MESSAGE_CHARACTERS else message[:_MESSAGE_CHARACTERS] + " …"
 

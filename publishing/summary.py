@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import duckdb
+import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -68,7 +69,7 @@ def summary(home: Home, period: str, console: Console | None = None) -> None:
 
 def _cell(name: str, value: Any) -> str:
     columns = labels()["columns"]
-    if value is None or value != value or str(value) == "<NA>":
+    if pd.isna(value):
         return "—"
     if name == columns["score"]:
         return f"{value:.2f}"
