@@ -70,6 +70,7 @@ def write_csv(path: Path, dataset: str, rows: Sequence[Row]) -> None:
         writer.writerows({"更新时间": "2022-09-01 00:00:00"} | DEFAULTS[dataset] | dict(row) for row in rows)
 
 
+CALENDAR = WorkingDays()
 PULLED_AT = dt.datetime.fromisoformat("2022-09-06T08:00:00")
 
 
@@ -78,7 +79,7 @@ def period_view(root: Path, period: str) -> View:
     units = UnitNames()
     read = read_exports(root, PULLED_AT, units)
     first_media_month = min(read.accepted["cms_media_posts"], default=None)
-    return view(read.current, PeriodOfMonths.parse(period), units, WorkingDays(), first_media_month)
+    return view(read.current, PeriodOfMonths.parse(period), units, CALENDAR, first_media_month)
 
 
 def sums(root: Path, period: str) -> dict[tuple[str, str], tuple[float, float]]:

@@ -145,17 +145,19 @@ def _veto(rows: pd.DataFrame, area: str, reason: str) -> pd.DataFrame:
 
 def unit_scores(view: View, metrics: pd.DataFrame, missing: set[str]) -> pd.DataFrame:
     """A row for every ranked unit × area, ``overall`` included; unrounded."""
-    vetoed = vetoes(view)
+    reasons, vetoed_months = _vetoes_by_area(vetoes(view))
     months = len(view.period.months)
+    held: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for metric in metrics.to_dict("records"):
+        held.setdefault((metric["unit_code"], metric["area"]), []).append({str(k): v for k, v in metric.items()})
     rows = []
-    for unit, of_unit in metrics.groupby("unit_code", sort=False):
+    for unit in view.units.ranked["unit_code"]:
         areas = {}
         for area in AREA_WEIGHTS:
-            mine = vetoed[(vetoed["unit_code"] == unit) & (vetoed["area"] == area)]
-            row = _area_score(of_unit[of_unit["area"] == area], area, missing)
-            row["veto_reason"] = veto_reason(set(mine["reason"]))
+            row = _area_score(held[unit, area], area, missing)
+            row["veto_reason"] = veto_reason(reasons.get((unit, area), set()))
             if row["null_reason"] != "not_delivered":
-                _apply_veto(row, mine["month"].nunique(), months)
+                _apply_veto(row, len(vetoed_months.get((unit, area), set())), months)
             areas[area] = row
         areas[OVERALL] = _overall(areas)
         rows += [{"unit_code": unit, "area": area} | row for area, row in areas.items()]
@@ -172,10 +174,22 @@ def veto_reason(reasons: set[str]) -> str | None:
     return ";".join(reason for reason in ("serious_error", "backdated") if reason in reasons) or None
 
 
-def _area_score(metrics: pd.DataFrame, area: str, missing: set[str]) -> dict[str, Any]:
-    scored = metrics[metrics["weight"].notna()]
-    held = scored[scored["points"].notna()]
-    weight, whole = held["weight"].sum(), scored["weight"].sum()
+def _vetoes_by_area(
+    found: pd.DataFrame,
+) -> tuple[dict[tuple[str, str], set[str]], dict[tuple[str, str], set[int]]]:
+    """(unit_code, area) → its reasons and its vetoed months."""
+    reasons: dict[tuple[str, str], set[str]] = {}
+    months: dict[tuple[str, str], set[int]] = {}
+    for unit, month, area, reason in found[["unit_code", "month", "area", "reason"]].to_numpy():
+        reasons.setdefault((unit, area), set()).add(reason)
+        months.setdefault((unit, area), set()).add(int(month))
+    return reasons, months
+
+
+def _area_score(metrics: list[dict[str, Any]], area: str, missing: set[str]) -> dict[str, Any]:
+    scored = [metric for metric in metrics if not pd.isna(metric["weight"])]
+    held = [metric for metric in scored if not pd.isna(metric["points"])]
+    weight, whole = sum(metric["weight"] for metric in held), sum(metric["weight"] for metric in scored)
     row: dict[str, Any] = {"score": None, "score_sd": None, "coverage": weight / whole, "null_reason": None}
     if missing & set(AREA_DATASETS[area]):
         row["null_reason"] = "not_delivered"
@@ -184,18 +198,17 @@ def _area_score(metrics: pd.DataFrame, area: str, missing: set[str]) -> dict[str
     elif weight < MIN_COVERAGE * whole:
         row["null_reason"] = "insufficient_coverage"
     else:
-        row["score"] = 100 * held["points"].sum() / weight
-        row["score_sd"] = 100 * math.sqrt((held["sd"] ** 2).sum()) / weight
+        row["score"] = 100 * sum(metric["points"] for metric in held) / weight
+        row["score_sd"] = 100 * math.sqrt(sum(metric["sd"] ** 2 for metric in held)) / weight
     return row
 
 
-def _too_little(metrics: pd.DataFrame, area: str) -> bool:
-    volume, least = {"hotline": ("dispatched", MIN_DISPATCHES), "platform": ("cases_accepted", MIN_CASES)}.get(
-        area, (None, 0)
-    )
-    if volume is None:
+def _too_little(metrics: list[dict[str, Any]], area: str) -> bool:
+    least = {"hotline": ("dispatched", MIN_DISPATCHES), "platform": ("cases_accepted", MIN_CASES)}
+    if area not in least:
         return False
-    return bool(metrics.loc[metrics["metric"] == volume, "numerator"].iloc[0] < least)
+    name, volume = least[area]
+    return next(bool(metric["numerator"] < volume) for metric in metrics if metric["metric"] == name)
 
 
 def _apply_veto(row: dict[str, Any], vetoed: int, months: int) -> None:
