@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,10 @@ _CJK = re.compile(r"[⺀-鿿豈-﫿\U00020000-\U0003ffff]")
 
 
 def mask(text: str) -> str:
-    """The shape of a value without the value: digits become 9, letters a, Chinese characters 汉; at most 24 characters."""
+    """The shape of a value without the value: digits become 9, letters a, Chinese characters 汉; 24 of them at most."""
     shape = []
     for char in text[:MASK_LENGTH]:
-        if char.isdecimal() or char.isnumeric() and not _CJK.match(char):
+        if char.isnumeric() and not _CJK.match(char):
             shape.append("9")
         elif _CJK.match(char):
             shape.append("汉")
@@ -42,8 +43,8 @@ def narrow(text: str) -> str:
 
 def number_text(value: float) -> str:
     """A number as text: ``12`` for whole ones, else the shortest that reads back, ``6.527E+17`` from 1e15 on."""
-    if abs(value) >= LOSSY_FROM:
-        mantissa, _, exponent = f"{float(value):.15E}".partition("E")
+    if not abs(value) < LOSSY_FROM:
+        mantissa, _, exponent = f"{Decimal(value):.15E}".partition("E")
         return f"{mantissa.rstrip('0').rstrip('.')}E{exponent}"
     if isinstance(value, int) or value.is_integer():
         return str(int(value))
@@ -56,19 +57,16 @@ def narrow_column(values: pa.StringArray, *, fold: bool) -> pa.StringArray:
     Costs a look at the bytes where nothing is to be done: ASCII and the CJK block are their own NFKC form, and only
     a value that starts or ends in white space needs trimming.
     """
-    if values.null_count == len(values):
-        return values
-    if values.offset or values.null_count:
-        values = pa.array(values.to_numpy(zero_copy_only=False), pa.string()) if values.offset else values
+    if values.null_count:
         values = pc.fill_null(values, "")
+    if values.offset:
+        values = pa.concat_arrays([values])
     offsets, data = _buffers(values)
     odd = _has_compatibility_bytes(data)
     if odd and fold:
         values = pc.utf8_normalize(values, form="NFKC")
     if odd or _has_outer_space(offsets, data):
         values = pc.utf8_trim_whitespace(values)
-    if values is None:
-        raise AssertionError
     offsets, _ = _buffers(values)
     filled = offsets[1:] > offsets[:-1]
     if filled.all():

@@ -18,7 +18,7 @@ QUOTE, LF, CR = 0x22, 0x0A, 0x0D
 
 @dataclass(frozen=True)
 class Fault:
-    """Where and how a record breaks the grammar: field (from 0), offset of the byte, and whether a quote never closes."""
+    """Where and how a record breaks the grammar: field (from 0), offset of the byte, is a quote never closed."""
 
     field: int
     offset: int
@@ -82,61 +82,51 @@ def grammar(delimiter: bytes) -> Grammar:
     return Grammar(delimiter)
 
 
-@dataclass(frozen=True)
-class CleanBlock:
-    """The longest run of whole records at the start of a block in which every quote is where the grammar wants it."""
+def clean_end(data: bytes, delimiter: bytes, at_end: bool) -> int | None:
+    """Length of the longest run of whole records at the start, proven to keep the grammar; None where it does not.
 
-    #: Length of the run in bytes.
-    end: int
-    #: Does a quoted field hold a line break?
-    broken_lines: bool
-    #: Numbers of the run's physical lines (from 0) on which records start; None when every line is a record.
-    starts: np.ndarray[Any, Any] | None
-
-
-def clean_block(data: bytes, delimiter: bytes, width: int, at_end: bool) -> CleanBlock | None:
-    """Prove with whole-array operations that the records of a block keep the grammar; None where they do not.
-
-    Between an odd and an even quote text is quoted. The grammar holds when each opening quote stands behind a
-    delimiter or line break, each closing quote before one, and those that do neither touch another quote (a doubled
-    quote closes and opens at once). Line breaks with an even number of quotes before them end records.
-
-    A quoted field that holds a line which is itself a row of the table's width is not taken as proven: two stray
-    quotes that swallow the rows between them look just so.
+    Proven with whole-array operations: between an odd and an even quote text is quoted, so the grammar holds when each
+    opening quote stands behind a delimiter or line break, each closing quote before one, and those that do neither
+    touch another quote (a doubled quote closes and opens at once). A line break with an even number of quotes before
+    it ends a record.
     """
-    if b'"' not in data:
-        end = len(data) if at_end else data.rfind(b"\n") + 1
-        # A lone carriage return is no line break and may stand only inside quotes.
-        return None if data.count(b"\r", 0, end) != data.count(b"\r\n", 0, end) else CleanBlock(end, False, None)
     view = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(view == QUOTE)
-    breaks = np.flatnonzero(view == LF)
-    inside = np.searchsorted(quotes, breaks) & 1
-    if at_end:
-        end = len(data)
-    else:
-        ends = breaks[inside == 0]
-        end = int(ends[-1]) + 1 if ends.size else 0
+    quotes = np.flatnonzero(view == QUOTE) if b'"' in data else np.empty(0, np.int64)
+    end = len(data)
+    if not at_end:
+        end = data.rfind(b"\n") + 1
+        while end and np.searchsorted(quotes, end) & 1:
+            end = data.rfind(b"\n", 0, end - 1) + 1
     quotes = quotes[: np.searchsorted(quotes, end)]
-    breaks, inside = breaks[breaks < end], inside[breaks < end]
-    if len(quotes) & 1 or not _quotes_in_place(view[:end], quotes, delimiter[0]):
+    if len(quotes) & 1 or (quotes.size and not _quotes_in_place(view[:end], quotes, delimiter[0])):
         return None
-    returns = np.flatnonzero(view[:end] == CR)
-    lone = returns[(returns + 1 >= end) | (view[np.minimum(returns + 1, end - 1)] != LF)] if returns.size else returns
-    if lone.size and not (np.searchsorted(quotes, lone) & 1).all():
-        return None
-    if not inside.any():
-        return CleanBlock(end, bool(lone.size), None)
-    # Lines that lie wholly inside quotes: from one inner line break to the next.
-    marks = np.flatnonzero(view[:end] == delimiter[0])
+    return end if _returns_in_place(data, view[:end], quotes) else None
+
+
+def _returns_in_place(data: bytes, view: np.ndarray[Any, Any], quotes: np.ndarray[Any, Any]) -> bool:
+    """Whether each carriage return is part of CRLF or inside quotes."""
+    if data.find(b"\r", 0, len(view)) < 0:
+        return True
+    returns = np.flatnonzero(view == CR)
+    lone = returns[view[np.minimum(returns + 1, len(view) - 1)] != LF]
+    return not lone.size or bool((np.searchsorted(quotes, lone) & 1).all())
+
+
+def record_lines(data: bytes, end: int, delimiter: bytes, width: int) -> np.ndarray[Any, Any] | None:
+    """Physical lines (from 0) on which the records of a clean run start; for runs with line breaks inside quotes.
+
+    None when a quoted field holds a line that is itself a row of the table's width: two stray quotes that swallow
+    the rows between them look just so, and nothing proves that they are not.
+    """
+    view = np.frombuffer(data, np.uint8)[:end]
+    breaks = np.flatnonzero(view == LF)
+    inside = np.searchsorted(np.flatnonzero(view == QUOTE), breaks) & 1
+    marks = np.flatnonzero(view == delimiter[0])
     counts = np.searchsorted(marks, breaks[1:]) - np.searchsorted(marks, breaks[:-1])
     if ((inside[:-1] == 1) & (inside[1:] == 1) & (counts >= width - 1)).any():
         return None
-    line_is_start = np.concatenate([[True], inside == 0])
-    starts = np.flatnonzero(line_is_start)
-    if breaks.size and breaks[-1] == end - 1:
-        starts = starts[:-1]
-    return CleanBlock(end, True, starts)
+    starts = np.flatnonzero(np.concatenate([[True], inside == 0]))
+    return starts[:-1] if breaks.size and breaks[-1] == end - 1 else starts
 
 
 def _quotes_in_place(view: np.ndarray[Any, Any], quotes: np.ndarray[Any, Any], delimiter: int) -> bool:

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from ingestion.contracts import Contract
-from ingestion.readers.csv_grammar import clean_block, grammar
-from ingestion.readers.encodings import blocks, cjk_sequences, detect
+from ingestion.readers.csv_grammar import clean_end, grammar, record_lines
+from ingestion.readers.encodings import blocks, detect
 from ingestion.readers.headers import (
     HEADER_WITHIN,
     find_header,
@@ -37,6 +37,10 @@ LONGEST_FIELD = 32 << 20
 #: The header and the titles above it lie within so many bytes.
 _HEAD = 1 << 20
 
+_PIECE = 1 << 20
+
+LF = 0x0A
+
 #: So many lines at the end of the file are looked at for totals.
 _TAIL_LINES = 10
 
@@ -50,7 +54,9 @@ class CsvReader(TableReader):
         super().__init__(name, contract)
         self._closing.append(file.close)
         self.encoding, skip = detect(file, name)
-        self._blocks = blocks(file, self.encoding, skip, name)
+        #: Physical lines in another encoding than the file's, filled while the blocks are read.
+        self._foreign: set[int] = set()
+        self._blocks = blocks(file, self.encoding, skip, name, self._foreign)
         #: Number of the physical line at which the unread data starts.
         self._line = 1
         self._data = b""
@@ -94,7 +100,8 @@ class CsvReader(TableReader):
 
     def _first_records(self, delimiter: bytes) -> list[tuple[list[str], bytes]]:
         """Cells and bytes of the first records; a line that breaks the grammar counts as one cell."""
-        rules, found, position = grammar(delimiter), [], 0
+        rules, position = grammar(delimiter), 0
+        found: list[tuple[list[str], bytes]] = []
         while position < len(self._data) and len(found) < HEADER_WITHIN:
             end = rules.record_end(self._data, position)
             fits = end is not None and self._data.count(b"\n", position, end) <= 5
@@ -174,55 +181,61 @@ class CsvReader(TableReader):
     def _clean_chunk(self) -> Chunk | None:
         """The whole records at hand, when they are provably clean; None when they are not."""
         assert self.header is not None  # noqa: S101 - for the type checker
-        width = self.header.width
-        clean = clean_block(self._data, self.delimiter, width, self._at_end)
-        if clean is None or not clean.end or self._data.startswith(_MARK) or self._has_foreign_line(clean.end):
+        data, width = self._data, self.header.width
+        end = clean_end(data, self.delimiter, self._at_end)
+        if not end or data.startswith(_MARK) or self._foreign:
             return None
-        table = self._split(self._data[: clean.end], clean.broken_lines)
+        table = self._split(data, end)
         if table is None:
             return None
-        lines = self._data.count(b"\n", 0, clean.end) + (self._data[clean.end - 1 : clean.end] != b"\n")
-        starts = np.arange(table.num_rows) if clean.starts is None else clean.starts
-        if len(starts) != table.num_rows:
-            return None
+        lines = int(np.count_nonzero(np.frombuffer(data, np.uint8)[:end] == LF)) + (data[end - 1] != LF)
+        starts = np.arange(lines)
+        if lines != table.num_rows:
+            found = record_lines(data, end, self.delimiter, width)
+            if found is None or len(found) != table.num_rows:
+                return None
+            starts = found
         self.rows_other += lines - table.num_rows
         chunk = Chunk([_flat(column) for column in table.columns], starts + self._line)
-        self._consume(clean.end)
+        self._line, self._data = self._line + lines, data[end:]
         return chunk
 
-    def _split(self, data: bytes, broken_lines: bool) -> pa.Table | None:
+    def _split(self, data: bytes, end: int) -> pa.Table | None:
         """Arrow's split of clean records into columns; None when a row has another width (or is blank)."""
         assert self.header is not None  # noqa: S101 - for the type checker
         names = [f"c{position}" for position in range(self.header.width)]
-        quoted = b'"' in data
+        quoted = data.find(b'"', 0, end) >= 0
         wrong: list[int] = []
 
-        def notice(row: Any) -> str:
+        def notice(_: Any) -> str:
             wrong.append(1)
             return "skip"
 
-        try:
-            table = pa_csv.read_csv(
-                pa.BufferReader(data),
-                read_options=pa_csv.ReadOptions(column_names=names, block_size=_block_size(data)),
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=self.delimiter.decode(),
-                    quote_char='"' if quoted else False,
-                    double_quote=quoted,
-                    escape_char=False,
-                    newlines_in_values=broken_lines,
-                    ignore_empty_lines=False,
-                    invalid_row_handler=notice,
-                ),
-                convert_options=pa_csv.ConvertOptions(
-                    check_utf8=False,  # the whole file was decoded strictly
-                    column_types=dict.fromkeys(names, pa.string()),
-                    strings_can_be_null=False,
-                ),
-            )
-        except pa.ArrowInvalid:
-            return None
-        return None if wrong else table
+        # Pieces for Arrow's threads; a piece must hold a whole row, so the second try is in one piece.
+        for piece in (_PIECE, end + 1):
+            try:
+                table = pa_csv.read_csv(
+                    pa.BufferReader(pa.py_buffer(data)[:end]),
+                    read_options=pa_csv.ReadOptions(column_names=names, block_size=piece),
+                    parse_options=pa_csv.ParseOptions(
+                        delimiter=self.delimiter.decode(),
+                        quote_char='"' if quoted else False,
+                        double_quote=quoted,
+                        escape_char=False,
+                        newlines_in_values=quoted,
+                        ignore_empty_lines=False,
+                        invalid_row_handler=notice,
+                    ),
+                    convert_options=pa_csv.ConvertOptions(
+                        check_utf8=False,  # the whole file was decoded strictly
+                        column_types=dict.fromkeys(names, pa.string()),
+                        strings_can_be_null=False,
+                    ),
+                )
+            except pa.ArrowInvalid:
+                continue
+            return None if wrong else table
+        return None
 
     # -- damaged blocks ----------------------------------------------------------------------------------------
 
@@ -263,7 +276,7 @@ class CsvReader(TableReader):
                 self._damaged(
                     raw, line, "a quoted field that holds whole rows: a stray quote before and behind them", None
                 )
-            elif self._is_foreign(raw):
+            elif not self._foreign.isdisjoint(range(line, line + breaks + 1)):
                 self._damaged(raw, line, "characters in another encoding than the file's", None)
             else:
                 good.append(fields)
@@ -272,6 +285,7 @@ class CsvReader(TableReader):
         if position == 0:
             return None
         self._line, self._data = line, data[position:]
+        self._foreign.difference_update([number for number in self._foreign if number < line])
         columns = [pa.array(column, pa.binary()).cast(pa.string()) for column in zip(*good, strict=True)]
         if not columns:
             columns = [pa.array([], pa.string()) for _ in range(width)]
@@ -290,24 +304,7 @@ class CsvReader(TableReader):
             column = self.contract.column(name) if name else None
         self._set_aside(line, reason, raw.decode("utf-8", "replace").rstrip("\r\n"), column)
 
-    def _has_foreign_line(self, end: int) -> bool:
-        return False
-
-    def _is_foreign(self, raw: bytes) -> bool:
-        return False
-
 
 def _flat(column: pa.ChunkedArray) -> pa.StringArray:
     chunks = column.chunks
     return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks) if chunks else pa.array([], column.type)
-
-
-def _block_size(data: bytes) -> int:
-    """Arrow splits its input for its threads into pieces that must hold a whole row."""
-    piece = 1 << 20
-    if len(data) <= piece:
-        return len(data) + 1
-    view = np.frombuffer(data, np.uint8)
-    breaks = np.flatnonzero(view == 0x0A)
-    longest = int(np.diff(breaks, prepend=-1, append=len(data)).max())
-    return len(data) + 1 if longest > piece // 4 else piece

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ingestion.errors import DeliveryRefused
 
 #: Bytes read at a time.
-BLOCK = 8 << 20
+BLOCK = 4 << 20
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, None),
@@ -47,8 +47,12 @@ def detect(file: BinaryIO, name: str) -> tuple[str, int]:
     return "gb18030", 0
 
 
-def blocks(file: BinaryIO, encoding: str, skip: int, name: str) -> Iterator[bytes]:
-    """The file as UTF-8 in blocks that end anywhere between two characters; ``skip`` leaves out the mark."""
+def blocks(file: BinaryIO, encoding: str, skip: int, name: str, foreign: set[int]) -> Iterator[bytes]:
+    """The file as UTF-8 in blocks that end anywhere between two characters; ``skip`` leaves out the mark.
+
+    ``foreign`` receives the numbers of the physical lines of a GB18030 file that are UTF-8: GB18030 would turn them
+    into other characters without an error.
+    """
     file.seek(skip)
     if encoding == "utf-8":
         while block := file.read(BLOCK):
@@ -58,13 +62,17 @@ def blocks(file: BinaryIO, encoding: str, skip: int, name: str) -> Iterator[byte
     line = 1
     while True:
         block = file.read(BLOCK)
+        if encoding == "gb18030" and block:
+            # Whole lines: no character of GB18030 holds the byte of a line feed.
+            block += file.readline(BLOCK)
+            foreign.update((line + _foreign_lines(np.frombuffer(block, np.uint8))).tolist())
         try:
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             line += error.object[: error.start].count(b"\n")
             # from None: the original error holds the bytes of the file
             raise DeliveryRefused(
-                f"{name}: near line {line}: neither UTF-8 nor {encoding.upper()}; save the file as UTF-8 and deliver it again"
+                f"{name}: near line {line}: neither UTF-8 nor {encoding.upper()}; save it as UTF-8 and deliver it again"
             ) from None
         line += text.count("\n")
         if text:
@@ -79,33 +87,42 @@ def _damaged(name: str, offset: int, line: int) -> DeliveryRefused:
 
 def _first_bad_utf8(file: BinaryIO, start: int) -> tuple[int, int] | None:
     """Offset and line of the first byte that is not UTF-8; None when all of it is."""
-    file.seek(start)
-    offset, line, rest = start, 1, b""
+    buffer = bytearray(BLOCK)
+    offset = start
     while True:
-        block = file.read(BLOCK)
-        data = rest + block
-        # A character may be cut by the end of the block: hold back its lead and what follows.
-        cut = len(data) if not block else _whole_characters(data)
-        if not _is_utf8(data[:cut]):
+        file.seek(offset)
+        length = file.readinto(buffer)  # type: ignore[attr-defined]
+        # A character may be cut by the end of the block: the next block starts with it.
+        cut = _whole_characters(buffer, length) if length == BLOCK else length
+        if not _is_utf8(buffer, cut):
             try:
-                data[:cut].decode("utf-8")
+                buffer[:cut].decode("utf-8")
             except UnicodeDecodeError as error:
-                return offset + error.start, line + data.count(b"\n", 0, error.start)
-        if not block:
+                return offset + error.start, _line_at(file, offset + error.start)
+        if length < BLOCK:
             return None
-        offset, line, rest = offset + cut, line + data.count(b"\n", 0, cut), data[cut:]
+        offset += cut
 
 
-def _whole_characters(data: bytes) -> int:
-    """Length of data without the character that its end may have cut."""
-    for back in range(1, min(4, len(data)) + 1):
-        if data[-back] & 0xC0 != 0x80:
-            return len(data) - back if data[-back] >= 0xC0 else len(data)
-    return len(data)
+def _line_at(file: BinaryIO, offset: int) -> int:
+    file.seek(0)
+    line = 1
+    while offset > 0 and (block := file.read(min(BLOCK, offset))):
+        line += block.count(b"\n")
+        offset -= len(block)
+    return line
 
 
-def _is_utf8(data: bytes) -> bool:
-    offsets = pa.py_buffer(np.array([0, len(data)], dtype=np.int64))
+def _whole_characters(data: bytearray, length: int) -> int:
+    """Length without the character that the end may have cut."""
+    for back in range(1, min(4, length) + 1):
+        if data[length - back] & 0xC0 != 0x80:
+            return length - back if data[length - back] >= 0xC0 else length
+    return length
+
+
+def _is_utf8(data: bytearray, length: int) -> bool:
+    offsets = pa.py_buffer(np.array([0, length], dtype=np.int64))
     one = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(data)])
     try:
         one.cast(pa.large_string())
@@ -119,13 +136,29 @@ def _utf8_share(file: BinaryIO) -> float:
     file.seek(0)
     beyond = inside = 0
     while block := file.read(BLOCK):
-        high, sequences = cjk_sequences(np.frombuffer(block, np.uint8))
+        high, sequences = _cjk_sequences(np.frombuffer(block, np.uint8))
         beyond += int(high.sum())
         inside += 3 * int(sequences.sum())
     return inside / beyond if beyond else 0.0
 
 
-def cjk_sequences(data: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _foreign_lines(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Lines (from 0) with at least four characters beyond ASCII, of which four in five are UTF-8."""
+    high, sequences = _cjk_sequences(data)
+    places = np.flatnonzero(sequences)
+    if not places.size:
+        return places
+    breaks = np.flatnonzero(data == 0x0A)
+    lines = np.arange(len(breaks) + 1)
+    inside = 3 * np.bincount(np.searchsorted(breaks, places), minlength=len(lines))
+    suspects = lines[inside >= 12]
+    starts = np.concatenate([[0], breaks + 1])
+    ends = np.append(breaks, len(data))
+    beyond = {line: np.count_nonzero(high[starts[line] : ends[line]]) for line in suspects}
+    return np.array([line for line in suspects if inside[line] > 0.8 * beyond[line]], dtype=np.int64)
+
+
+def _cjk_sequences(data: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Where bytes lie beyond ASCII, and where three of them are a UTF-8 character of the CJK block (E4-E9).
 
     In GB18030 text the second is rare (under 2 in 100), in Chinese UTF-8 text it is nearly all.

@@ -46,8 +46,10 @@ class JsonReader(TableReader):
             raise self._refusal(
                 f"no JSON at line {error.lineno}, column {error.colno}: {error.msg}", "it may be cut: export it again"
             ) from None
-        except (_Refused, RecursionError) as error:
-            raise self._refusal(str(error) or "nested too deeply", "export it again") from None
+        except _Refused as error:
+            raise self._refusal(str(error), "export it again") from None
+        except (RecursionError, ValueError):
+            raise self._refusal("nested too deeply, or a number with thousands of digits", "export it again") from None
         if not isinstance(page, dict):
             raise self._refusal("not a page object", 'deliver {"dataset": ..., "rows": [...]}')
         return page

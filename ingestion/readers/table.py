@@ -148,8 +148,8 @@ class TableReader(ABC):
 
     def _set_aside(self, row: int, reason: str, text: str, column: Column | None = None) -> None:
         """Count a row as damaged; only the mask of ``text`` is kept."""
-        named = (column.name, column.header) if column else (None, None)
-        self.bad_rows.append(BadRow(row, *named, reason, mask(text)))
+        english, header = (column.name, column.header) if column else (None, None)
+        self.bad_rows.append(BadRow(row, english, header, reason, mask(text)))
         if len(self.bad_rows) > MOST_BAD_ROWS:
             first = min(bad.row for bad in self.bad_rows)
             raise self._refusal(f"more than {MOST_BAD_ROWS} damaged rows, the first in row {first}", "export it again")
