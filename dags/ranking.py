@@ -58,21 +58,21 @@ def ranking_tasks(*, replay: bool) -> None:
         return run_id
 
     @task(pool=WAREHOUSE_POOL)
-    def audit(run_id: str) -> str:
+    def audit(built: str) -> str:
         import publishing
 
-        publishing.audit(home(), run_id)
-        return run_id
+        publishing.audit(home(), built)
+        return built
 
     @task(pool=WAREHOUSE_POOL)
-    def publish(planned: dict, run_id: str) -> list[str]:
+    def publish(planned: dict, audited: str) -> list[str]:
         import publishing
 
         try:
-            return publishing.publish(home(), run_id).releases
+            return publishing.publish(home(), audited).releases
         except publishing.StaleBuild:
             # Another run published since the build; this task holds the writer's slot, so once more is enough.
-            return publishing.run(home(), planned["publish"], run_id, reason_of(get_current_context())).releases
+            return publishing.run(home(), planned["publish"], audited, reason_of(get_current_context())).releases
 
     @task
     def confirm(planned: dict) -> None:

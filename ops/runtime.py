@@ -24,9 +24,9 @@ from ops.client import AirflowClient
 from ops.settings import AirflowHome, environment, free_port
 
 COMPONENTS = {
-    "api-server": ["api-server"],
-    "scheduler": ["scheduler", "--skip-serve-logs"],
-    "dag-processor": ["dag-processor"],
+    "api-server": ["airflow", "api-server"],
+    "scheduler": ["ops.scheduler", "scheduler", "--skip-serve-logs"],
+    "dag-processor": ["airflow", "dag-processor"],
 }
 START_SECONDS = 120
 
@@ -53,10 +53,10 @@ class Airflow:
     def start(self) -> None:
         """Migrate the metadata database, start the components, wait until all are healthy; raises RunFailed."""
         self._command("db", "migrate")
-        for name, arguments in COMPONENTS.items():
+        for name, command in COMPONENTS.items():
             with (self.home.logs / f"{name}.log").open("ab") as output:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "airflow", *arguments],
+                    [sys.executable, "-m", *command],
                     env=self.env,
                     cwd=self.home.root,
                     stdin=subprocess.DEVNULL,

@@ -142,7 +142,10 @@ def environment(home: Home, port: int, connections: dict[str, str], *, dags: Pat
         "TONGBAO_HOME": str(home.root),
         "PYTHONPATH": str(PROJECT),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        # No library of the tasks sends usage data anywhere either.
         "SCARF_ANALYTICS": "false",
+        "GX_ANALYTICS_ENABLED": "false",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
         "NO_PROXY": "127.0.0.1,localhost",
     }
