@@ -42,6 +42,18 @@ WORDS = {
     "key": "主键",
     "file": "文件",
     "row": "行号",
+    "reason": "原因",
+    "detail": "说明",
+    "column": "列",
+    "header": "表头",
+    "unit_code": "单位代码",
+    "unit_name": "单位",
+    "period_code": "考核期",
+    "area": "领域",
+    "metric": "指标",
+    "table": "表",
+    "relation": "表",
+    "dataset": "数据集",
 }
 
 

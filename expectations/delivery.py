@@ -21,13 +21,16 @@ from expectations.personal import scrubbed
 from ingestion.contracts import CONTRACTS, contract_of
 from ingestion.errors import DeliveryRefused
 from ingestion.home import Home
-from ingestion.ledger import Ledger
+from ingestion.ledger import AcceptedFile, Ledger, findings_path, quarantine_path
 from ingestion.period import Month
+from ingestion.quarantine import reason_text
 
 #: Accepted months, nearest to the delivered one, that make the history.
 HISTORY_MONTHS = 12
 #: Fewer months do not show what "always" was (2026-11: a quarter, the shortest period in which every unit has work).
 MIN_MONTHS_FOR_ALWAYS = 3
+#: A dataset's first delivery often brings its past along, so that one month alone is no measure of the next.
+MIN_MONTHS = 2
 #: Below this median the number of rows of a month says nothing (2026-11: at 20 rows chance alone is ±45 %).
 MIN_MEDIAN_ROWS = 20
 #: A column counts as emptied only where history makes us expect at least so many filled cells.
@@ -91,7 +94,7 @@ def validate_load(home: Home, staged: StagedDelivery) -> None:
     known = measured.figures
     outcomes, _ = judge(suites[1], (e for e in read_expectations(*suites) if _applies(e, dataset)), known)
     for outcome in outcomes:
-        outcome["items"] = measured.items.get(outcome["measure"], [])
+        outcome["items"] = measured.items.get(outcome["measure"], [])[: store.MAX_ITEMS]
         outcome["items_total"] = int(outcome["observed"] or 0) if outcome["items"] else 0
     result = {
         "edge": "load",
@@ -114,8 +117,11 @@ def validate_load(home: Home, staged: StagedDelivery) -> None:
 
 
 def _applies(expectation: dict[str, Any], dataset: str) -> bool:
-    """Leave out what cannot be asked of a dataset that names no unit."""
-    return not (expectation["meta"].get("needs_unit") and measures.of_delivery(dataset).unit is None)
+    """Leave out what cannot be asked of a dataset that names no unit, or whose rows come only when they change."""
+    meta, declared = expectation["meta"], measures.of_delivery(dataset)
+    return not (meta.get("needs_unit") and declared.unit is None) and not (
+        meta.get("needs_monthly") and not declared.monthly
+    )
 
 
 def _measure(home: Home, dataset: str, month: str, files: Sequence[StagedFile]) -> tuple[_Measured, list[str]]:
@@ -127,7 +133,9 @@ def _measure(home: Home, dataset: str, month: str, files: Sequence[StagedFile]) 
         # Per file: what one file has too much must not make up for what another lacks.
         "rows_unaccounted": sum(abs(f.rows_in - f.rows_loaded - f.rows_quarantined) for f in files),
     }
+    measured.figures["rows_quarantined"] = sum(file.rows_quarantined for file in files)
     with profile.connect() as connection:
+        _measure_reports(connection, home, dataset, month, files, measured)
         if files:
             profile.open_rows(connection, [Path(file.path) for file in files])
             now = profile.take(connection, dataset)
@@ -137,8 +145,45 @@ def _measure(home: Home, dataset: str, month: str, files: Sequence[StagedFile]) 
             measured.figures |= {"null_key_rows": 0}
         measured.figures["rows_missing_in_staged"] = abs(now.rows - loaded)
     months, here = _history(home, dataset, month, files)
-    _measure_against_history(dataset, profile.added([now, *here]), list(months.values()), measured)
+    _measure_against_history(dataset, profile.added([now, here]), list(months.values()), measured)
     return measured, sorted(months)
+
+
+def _measure_reports(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    dataset: str,
+    month: str,
+    files: Sequence[StagedFile],
+    measured: _Measured,
+) -> None:
+    """What the load itself reported of these files: rows set aside by reason, columns kept out, values emptied."""
+    ids = [int(file.landing_id) for file in files]
+    quarantine = [path for n in ids if (path := quarantine_path(home, dataset, month, n)).is_file()]
+    findings = [path for n in ids if (path := findings_path(home, dataset, month, n)).is_file()]
+    for kind in ("extra_column", "lost_personal_value"):
+        measured.figures[f"{kind}s"] = 0
+    if quarantine:
+        reasons = connection.execute(
+            "select file, reason, column_name, count(*) from read_parquet(?) group by all order by all",
+            [[profile.literal_path(path) for path in quarantine]],
+        ).fetchall()
+        measured.items["rows_quarantined"] = [
+            {"file": scrubbed(file), "reason": reason_text(reason), "column": column, "rows": rows}
+            for file, reason, column, rows in reasons[: store.MAX_ITEMS]
+        ]
+    if findings:
+        reported = connection.execute(
+            "select kind, file, column_name, detail, count(*) from read_parquet(?) group by all order by all",
+            [[profile.literal_path(path) for path in findings]],
+        ).fetchall()
+        for kind, file, column, detail, rows in reported:
+            measure = f"{kind}s"
+            if measure in measured.figures:
+                measured.figures[measure] = (measured.figures[measure] or 0) + rows
+                measured.items.setdefault(measure, []).append(
+                    {"file": scrubbed(file), "column": column, "detail": scrubbed(detail), "rows": rows}
+                )
 
 
 def _measure_rows(connection: duckdb.DuckDBPyConnection, dataset: str, measured: _Measured) -> None:
@@ -176,22 +221,16 @@ def _rows(connection: duckdb.DuckDBPyConnection, relation: str, predicate: str, 
 
 def _history(
     home: Home, dataset: str, month: str, files: Sequence[StagedFile]
-) -> tuple[dict[str, profile.Profile], list[profile.Profile]]:
-    """Profiles of the nearest accepted months other than this one, and of what the month holds beside these files."""
+) -> tuple[dict[str, profile.Profile], profile.Profile]:
+    """Profiles of the nearest accepted months other than this one, and of what this one holds beside these files."""
+    by_month: dict[str, list[AcceptedFile]] = {}
+    for file in Ledger(home).accepted_files(dataset):
+        by_month.setdefault(str(file.month), []).append(file)
     sent_again = {file.file for file in files}
-    by_month: dict[str, list[profile.Profile]] = {}
-    accepted = Ledger(home).accepted_files(dataset)
+    here = profile.of_files(dataset, [f.path for f in by_month.pop(month, []) if f.file not in sent_again])
     target = Month.parse(month)
-    near = sorted(
-        {str(file.month) for file in accepted} - {month},
-        key=lambda code: _distance(target, Month.parse(code)),
-    )[:HISTORY_MONTHS]
-    for file in accepted:
-        code = str(file.month)
-        if code in near or (code == month and file.file not in sent_again):
-            by_month.setdefault(code, []).append(profile.of_file(home, dataset, file.landing_id, Path(file.path)))
-    here = by_month.pop(month, [])
-    return {code: profile.added(of_month) for code, of_month in by_month.items()}, here
+    near = sorted(by_month, key=lambda code: _distance(target, Month.parse(code)))[:HISTORY_MONTHS]
+    return {code: profile.of_month(home, dataset, code, by_month[code]) for code in near}, here
 
 
 def _distance(one: Month, other: Month) -> tuple[int, bool]:
@@ -204,11 +243,15 @@ def _measure_against_history(
     dataset: str, now: profile.Profile, history: list[profile.Profile], measured: _Measured
 ) -> None:
     declared, contract = measures.of_delivery(dataset), CONTRACTS[dataset]
-    median = statistics.median(one.rows for one in history) if history else None
+    rows = [one.rows for one in history]
+    median = statistics.median(rows) if rows else None
+    # Of two months the smaller: the larger may be the first delivery with the past in it.
+    usual = statistics.median_low(rows) if len(rows) >= MIN_MONTHS else 0
     figures = measured.figures
     figures["history_months"] = len(history)
     figures["history_median_rows"] = median
-    figures["volume_ratio"] = round(now.rows / median, 4) if median and median >= MIN_MEDIAN_ROWS else None
+    if declared.monthly:
+        figures["volume_ratio"] = round(now.rows / usual, 4) if usual >= MIN_MEDIAN_ROWS else None
     enough = contract.refusal.empty_when_history_at_least
     figures["empty_against_history"] = (
         None if median is None else int(now.rows == 0 and enough is not None and median >= enough)

@@ -41,6 +41,8 @@ class DeliveryMeasures(_Strict):
 
     dataset: Identifier
     unit: UnitColumn | None = None
+    #: Does every month bring rows of its own? Not so where rows are sent only when they change.
+    monthly: bool = True
     #: measure -> predicate of a row that contradicts itself; the measure is the number of such rows.
     rows: dict[Identifier, str] = {}
     shares: dict[Identifier, Share] = {}

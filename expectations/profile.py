@@ -1,4 +1,4 @@
-"""The figures of one delivered file that later deliveries are compared with, and the table they come from.
+"""The figures of a month that later deliveries are compared with, and the table they come from.
 
 A profile holds counts alone: rows, filled and varied columns, units by code, parts and wholes of shares. It is kept
 under ``validation/profiles`` beside the results, so that a dataset's history costs a few small files and not its rows.
@@ -17,6 +17,7 @@ import duckdb
 from expectations import measures, store, units
 from ingestion.contracts import CONTRACTS, Contract
 from ingestion.home import Home
+from ingestion.ledger import AcceptedFile
 
 #: Counted up when profiles of an older version no longer say what this one reads.
 VERSION = 1
@@ -126,17 +127,28 @@ def _units(connection: duckdb.DuckDBPyConnection, unit: measures.UnitColumn | No
     return [code for (code,) in found.fetchall()]
 
 
-def of_file(home: Home, dataset: str, landing_id: int, path: Path) -> Profile:
-    """The profile of one accepted file: the kept one, or taken now and kept (a first run over older deliveries)."""
-    kept = store.folder(home) / "profiles" / dataset / f"{int(landing_id)}.json"
-    stat = path.stat()
-    stamp = {"version": VERSION, "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
+def of_month(home: Home, dataset: str, month: str, files: Sequence[AcceptedFile]) -> Profile:
+    """The profile of a month's accepted files: the kept one, or taken now and kept (files came, or a first run)."""
+    kept = store.folder(home) / "profiles" / dataset / f"{month}.json"
+    stamp = {"version": VERSION, "files": [[f.landing_id, *_bytes_and_time(f.path)] for f in files]}
     if kept.exists():
         content = json.loads(kept.read_text(encoding="utf-8"))
         if content["stamp"] == stamp:
             return Profile(**content["profile"])
-    with connect() as connection:
-        open_rows(connection, [path])
-        profile = take(connection, dataset)
+    profile = of_files(dataset, [file.path for file in files])
     store.write_json(kept, {"stamp": stamp, "profile": asdict(profile)})
     return profile
+
+
+def of_files(dataset: str, paths: Sequence[Path]) -> Profile:
+    """The profile of the rows of these typed files, taken now; no file gives no rows."""
+    if not paths:
+        return Profile()
+    with connect() as connection:
+        open_rows(connection, paths)
+        return take(connection, dataset)
+
+
+def _bytes_and_time(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns

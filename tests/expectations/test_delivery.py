@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from expectations import build_data_docs, results, validate_load
@@ -49,6 +52,59 @@ def test_a_first_delivery_is_a_baseline_and_no_pass(home: Home, dataset: str) ->
     }
     assert {name for name, e in found.items() if e["status"] == "baseline"} == compared & set(found)
     assert {"volume_ratio", "empty_against_history", "columns_emptied"} <= compared
+
+
+def test_a_first_delivery_with_the_past_in_it_is_no_measure_of_the_next(home: Home) -> None:
+    """The demo's first month of reviews holds years of them; the ordinary months after it are not a loss."""
+    accept(home, stage(home, "platform_reviews", "2022-05", good_rows("platform_reviews", "2022-05", 900)))
+    for month in ("2022-06", MONTH):
+        delivery = stage(home, "platform_reviews", month)
+        validate_load(home, delivery)
+        accept(home, delivery)
+        assert newest(home)["volume_ratio"]["status"] == ("baseline" if month == "2022-06" else "passed")
+
+
+def test_a_month_without_changed_accounts_is_ordinary(home: Home) -> None:
+    history(home, "cms_media_accounts")
+    validate_load(home, stage(home, "cms_media_accounts", MONTH, []))
+    assert "volume_ratio" not in newest(home)
+    assert newest(home)["empty_against_history"]["status"] == "passed"
+
+
+def test_what_the_load_reported_stands_in_the_result(home: Home) -> None:
+    from ingestion.ledger import findings_path, quarantine_path
+
+    delivery = stage(home, "platform_cases", MONTH)
+    (file,) = delivery.files
+    place = (home, "platform_cases", MONTH, file.landing_id)
+    for path, table in (
+        (
+            findings_path(*place),
+            {
+                "file": ["export.csv"] * 2,
+                "column_name": [None, "applicant_phone"],
+                "kind": ["extra_column", "lost_personal_value"],
+                "detail": ["unknown column '备注13912345678' is kept out", "emptied"],
+            },
+        ),
+        (
+            quarantine_path(*place),
+            {"file": ["export.csv"] * 2, "column_name": ["result"] * 2, "reason": ["unknown_code"] * 2},
+        ),
+    ):
+        path.parent.mkdir(parents=True)
+        pq.write_table(pa.table(table), path)
+    reported = dataclasses.replace(file, rows_in=file.rows_in + 2, rows_quarantined=2)
+    validate_load(home, dataclasses.replace(delivery, files=(reported,)))
+    found = newest(home)
+    assert {name for name, e in found.items() if e["status"] == "failed"} == {
+        "rows_quarantined",
+        "extra_columns",
+        "lost_personal_values",
+    }
+    (reason,) = found["rows_quarantined"]["items"]
+    assert (reason["reason"], reason["rows"], reason["column"]) == ("取值不在代码表内", 2, "result")
+    assert found["extra_columns"]["items"][0]["detail"] == "unknown column '备注＊＊＊' is kept out"
 
 
 LATE, EARLY = dt.datetime.fromisoformat("2022-07-30"), dt.datetime.fromisoformat("2022-07-01")
