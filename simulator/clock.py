@@ -65,7 +65,10 @@ def is_workday(days: np.ndarray) -> np.ndarray:
 
 
 def nth_workday(days: np.ndarray, n: np.ndarray | int) -> np.ndarray:
-    """The n-th working day after each day; n = 0 gives the day itself, or the next working day on a day off."""
+    """The n-th working day after each day; n = 0 gives the day itself, or the next working day on a day off.
+
+    Beyond the calendar's last year it is the last working day that is known: good enough to invent a closing time.
+    """
     days = days.astype("datetime64[D]")
     after = np.searchsorted(workdays(), days, side="right")
     same = np.searchsorted(workdays(), days, side="left")

@@ -15,6 +15,8 @@ RANKED = 27
 STEPS = ("初审", "复审", "终审", "一校", "二校", "三校")
 PROGRAMMES = {"放管服": "reform", "社会管理公共服务组": "gov", "科技支撑组": "gov"}
 PLATFORMS = ("微信公众号", "微博", "抖音")
+# Two of the titles begin like formulas, as such titles do.
+MEDIA_TITLES = ["@精河人 防汛提示", "便民服务指南", "惠民政策一图读懂", "=今日天气=", "招聘信息 | 第12期", "反诈提醒"]
 
 
 def weeks(ctx: Context) -> np.ndarray:
@@ -32,13 +34,13 @@ def posts(ctx: Context) -> pd.DataFrame:
     mondays = np.append(weeks(ctx), weeks(ctx)[-1] + 7)
     per_week = max(1, round(ctx.factor))
     unit_parts, day_parts = [], []
-    for unit in range(len(units())):
-        active = systematic(rng, np.full(len(mondays), b["weeks"][unit]))
-        second = active & systematic(rng, np.full(len(mondays), b["second_post"][unit]))
+    for code in range(len(units())):
+        active = systematic(rng, np.full(len(mondays), b["weeks"][code]))
+        second = active & systematic(rng, np.full(len(mondays), b["second_post"][code]))
         monday = np.concatenate([np.repeat(mondays[active], per_week), np.repeat(mondays[second], per_week)])
         # Thursdays and Fridays are when notices are finished; a weekend post is rare.
         day_parts.append(monday + rng.choice(7, len(monday), p=[0.15, 0.17, 0.18, 0.22, 0.22, 0.03, 0.03]))
-        unit_parts.append(np.full(len(monday), unit))
+        unit_parts.append(np.full(len(monday), code))
     unit, day = np.concatenate(unit_parts), np.concatenate(day_parts)
     month_last = (day.astype("datetime64[M]") + 1).astype("datetime64[D]") - 1
     bunched = rng.random(len(day)) < b["bunched"][unit]
@@ -79,9 +81,9 @@ def posts(ctx: Context) -> pd.DataFrame:
 
     serious = rng.random(n) < b["serious"][unit]
     backdated = original & ~serious & (rng.random(n) < b["backdated"][unit])
-    for (offender, month), kind in b.vetoes.items():
+    for (offender, month), veto in b.vetoes.items():
         one = np.flatnonzero((unit == offender) & (day.astype("datetime64[M]") == np.datetime64(month)))[:1]
-        (serious if kind == "serious" else backdated)[one] = True
+        (serious if veto == "serious" else backdated)[one] = True
         original[one] = True
     shown = published.astype("datetime64[D]").astype("datetime64[s]")
     final_day = when["终审"].astype("datetime64[D]")
@@ -147,11 +149,11 @@ def media(ctx: Context) -> tuple[pd.DataFrame, pd.DataFrame]:
     unit = np.repeat(np.arange(len(units())), b.accounts)
     position = np.concatenate([np.arange(count) for count in b.accounts])
     n = len(unit)
+    short = np.array([name.removeprefix("精河").removeprefix("县") for name in units().names], dtype=object)
     accounts = pd.DataFrame(
         {
             "平台": np.array(PLATFORMS, dtype=object)[position % len(PLATFORMS)],
-            "账号名称": "精河" + np.array([name.removeprefix("精河").removeprefix("县") for name in units().names], dtype=object)[unit]
-            + people.choose(rng, "发布 在线 微讯", n),
+            "账号名称": "精河" + short[unit] + people.choose(rng, "发布 在线 微讯", n),
             "主办单位": units().spell(rng, unit),
             "开设日期": np.datetime64("2017-01-01", "s") + rng.integers(0, 1500, n) * clock.DAY,
             "注销日期": np.full(n, clock.NAT),
@@ -188,7 +190,7 @@ def _media_posts(
         silent = chosen if b.silent_months else rng.random(n) < b["silent"][unit]
         begin = clock.days_of(month)[0] + 2
         keep &= ~(silent[:, None] & (day >= begin) & (day < begin + 17 + rng.integers(0, 8, n)[:, None]))
-    row, step = np.nonzero(keep)
+    row = np.nonzero(keep)[0]
     row = np.repeat(row, max(1, round(ctx.factor)))
     day = np.repeat(day[keep], max(1, round(ctx.factor)))
     opened = accounts["开设日期"].to_numpy("datetime64[D]")[row]
@@ -202,7 +204,7 @@ def _media_posts(
         {
             "平台": accounts["平台"].to_numpy(object)[row],
             "账号名称": accounts["账号名称"].to_numpy(object)[row],
-            "标题": people.choose(rng, ["@精河人 防汛提示", "便民服务指南", "惠民政策一图读懂", "=今日天气=", "招聘信息 | 第12期", "反诈提醒"], m),
+            "标题": people.choose(rng, MEDIA_TITLES, m),
             "发布时间": published,
             "严重错误数": pd.array(serious, dtype="Int64"),
             UPDATED: published + clock.seconds(rng, 60, 7200, m),
@@ -211,8 +213,8 @@ def _media_posts(
     ).sort_values("发布时间", kind="stable", ignore_index=True)  # fmt: skip
     posts_.insert(0, "发布编号", f"XMT{ctx.block:02d}" + people.serial(np.arange(1, m + 1), 8))
     posts_.loc[rng.random(m) < 0.2, "严重错误数"] = pd.NA
-    month = clock.month_of(published)
-    posts_[FIRST] = np.where(month < ctx.months[0], ctx.months[0], month)
+    begun = clock.month_of(published)
+    posts_[FIRST] = np.where(begun < ctx.months[0], ctx.months[0], begun)
     return posts_
 
 
@@ -292,7 +294,7 @@ def _pending(cut: pd.DataFrame) -> None:
 
 def deliveries(ctx: Context) -> dict[tuple[str, str], pd.DataFrame]:
     """The four datasets' deliveries, by (dataset, month)."""
-    out = {}
+    out: dict[tuple[str, str], pd.DataFrame] = {}
     post_world = posts(ctx)
     accounts, media_world = media(ctx)
     by_month = {
@@ -301,7 +303,7 @@ def deliveries(ctx: Context) -> dict[tuple[str, str], pd.DataFrame]:
         "cms_submissions": deliver(submissions(ctx), ctx.months, "报送时间", {"_reviewed": []}, _pending),
     }
 
-    def new_number(column: str):  # noqa: ANN202
+    def new_number(column: str):
         def change(rows: pd.DataFrame) -> pd.DataFrame:
             rows[column] = rows[column].str.slice(0, -5) + "9" + rows[column].str.slice(-4)
             return rows

@@ -21,7 +21,7 @@ class Targets:
     closed: dict[str, int] = field(default_factory=dict)  # of these closed when the month is pulled
     ticket_types: dict[str, dict[str, int]] = field(default_factory=dict)
     dispatched: dict[str, dict[int, int]] = field(default_factory=dict)  # tickets by the unit of the last dispatch
-    dissatisfied: dict[str, int] = field(default_factory=dict)
+    ratings: dict[str, tuple[int, int]] = field(default_factory=dict)  # by month of call-back: rated, dissatisfied
     calls: dict[str, int] = field(default_factory=dict)
     no_overdue: frozenset[str] = frozenset()  # months in which no case falls overdue
     fixed_months: frozenset[str] = frozenset()  # months whose hotline figures hold from the first delivery on

@@ -1,12 +1,14 @@
 """Faults planted in rows: one of each kind that a row can have, and a list of what was planted where.
 
-Only rows are added, never changed: keys of their own, or newer bad versions of a good key. A warehouse that sets them
-aside is left with exactly what it would have without them.
+Bad rows are added, good ones not touched: they have keys of their own, or are newer bad versions of a good key. A
+warehouse that sets them aside is left with exactly what it would have without them. Besides, a few ids and phones of
+good rows are spoilt as Excel does it; those rows load, without the value.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +33,6 @@ CODES = {
 }
 INTEGERS = {
     "platform_cases": "法定时限",
-    "platform_reviews": "评价次序",
     "hotline_dispatches": "催办次数",
     "hotline_calls": "呼入量",
     "cms_posts": "错字数",
@@ -73,6 +74,11 @@ REFERENCES = {
     "hotline_dispatches": "工单编号",
     "hotline_exclusions": "工单编号",
 }
+#: Columns of personal data that Excel turns into numbers, and what is left of them.
+SPOILT = {
+    "platform_cases": ("证件号码", 6.52722199001011e17, "6.52722E+17"),
+    "hotline_tickets": ("来电号码", 1.39e10, "1.39E+10"),
+}
 CODE_NUMBERS = {
     "platform_cases": "办件编号",
     "platform_reviews": "评价编号",
@@ -85,12 +91,16 @@ CODE_NUMBERS = {
 
 @dataclass(frozen=True)
 class Planted:
-    """One planted row: its position among the delivery's rows, its first fault and the column at fault."""
+    """One planted row: its position among the delivery's rows, its first fault and the column at fault.
+
+    ``outcome`` is ``quarantined``, or ``emptied`` where the row loads without the spoilt value.
+    """
 
     position: int
     kind: str
     header: str
     key: tuple[str, ...]
+    outcome: str = "quarantined"
 
 
 def kinds(dataset: str) -> list[tuple[str, str]]:
@@ -143,13 +153,31 @@ def plant(
         )
         for row, (position, (kind, header)) in enumerate(zip(positions, wanted, strict=True))
     ]
+    if dataset in SPOILT:
+        listed += _spoil_personal(mixed, dataset, rng, form, positions)
     return mixed, listed
+
+
+def _spoil_personal(
+    mixed: pd.DataFrame, dataset: str, rng: np.random.Generator, form: str, taken: np.ndarray
+) -> list[Planted]:
+    header, number, shown = SPOILT[dataset]
+    good = mixed[header].notna().to_numpy() & (mixed[SYNC] != "D").to_numpy()
+    good[taken] = False
+    rows = np.sort(rng.permutation(np.flatnonzero(good))[:2])
+    found = []
+    for row in rows:
+        # A telephone number of eleven digits survives in a numeric cell; only its text form can lose digits.
+        mixed.at[row, header] = number if form == "xlsx" and number >= 1e15 else shown
+        key = tuple(str(value) for value in mixed.loc[row, list(KEYS[dataset])])
+        found.append(Planted(int(row), "lost_personal", header, key, "emptied"))
+    return found
 
 
 def _spoil(
     bad: pd.DataFrame, row: int, dataset: str, kind: str, header: str, form: str, month: str, new_key: bool
 ) -> None:
-    def put(column: str, value: object) -> None:
+    def put(column: str, value: Any) -> None:
         bad.at[row, column] = value
 
     if new_key and dataset in CODE_NUMBERS:

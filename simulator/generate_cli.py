@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -15,61 +14,52 @@ from simulator.write import write_exports
 
 
 def month_range(text: str) -> list[str]:
-    """``2022-05..2022-08`` or a single month."""
+    """The months of ``2022-05..2022-08``, or the single month that is named."""
     first, _, last = text.partition("..")
     for month in (first, last or first):
         if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
-            raise argparse.ArgumentTypeError(f"not a month: {month!r}; write 2022-05..2022-08")
-    return clock.months_between(first, last or first)
+            raise click.BadParameter(f"not a month: {month!r}; write 2022-05..2022-08", param_hint="--months")
+    try:
+        return clock.months_between(first, last or first)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--months") from error
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m simulator", description="Three small source systems of a county")
-    commands = parser.add_subparsers(dest="command", required=True)
-    make = commands.add_parser("generate", help="write an exports folder")
-    make.add_argument("--out", type=Path, required=True, help="folder to write")
-    make.add_argument("--seed", type=int, default=1)
-    make.add_argument("--months", type=month_range, default=None, help="for example 2022-05..2022-08")
-    make.add_argument(
-        "--factor", type=float, default=1.0, help="size: 1 is one county, about 21 thousand cases a month"
-    )
-    make.add_argument("--scenario", choices=["county", "notice"], default="county")
-    make.add_argument("--faults", choices=["none", "rows"], default="none", help="plant rows that must be set aside")
-    make.add_argument("--format", choices=["csv", "json", "xlsx"], default=None, help="one format for every dataset")
-    make.add_argument("--plain", action="store_true", help="every value in its first spelling")
-    options = parser.parse_args(argv)
-    if options.factor <= 0:
-        parser.error("--factor must be above 0")
-    if options.scenario == "notice":
-        if (options.months and tuple(options.months) != notice.MONTHS) or options.factor != 1:
-            parser.error("the notice is of 2022-05..2022-08 at factor 1")
-        parts = [notice.notice(options.seed)]
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write; empty.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--months", default="2022-05..2022-08", show_default=True, help="First and last month.")
+@click.option(
+    "--factor",
+    type=click.FloatRange(0, 1000, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Size: 1 is one county, about 21 thousand cases a month.",
+)
+@click.option("--scenario", type=click.Choice(["county", "notice"]), default="county", show_default=True)
+@click.option(
+    "--faults", type=click.Choice(["none", "rows"]), default="none", help="Plant rows that must be set aside."
+)
+@click.option("--format", "form", type=click.Choice(["csv", "json", "xlsx"]), help="One format for every dataset.")
+@click.option("--plain", is_flag=True, help="Every value in its first spelling, no title or total lines.")
+def generate_command(
+    out: Path, seed: int, months: str, factor: float, scenario: str, faults: str, form: str | None, plain: bool
+) -> None:
+    """Write the exports of a generated county, and beside them what was planted (<OUT>.planted.json)."""
+    chosen = month_range(months)
+    parts: Iterable[generate.Tables]
+    if scenario == "notice":
+        if tuple(chosen) != notice.MONTHS or factor != 1:
+            raise click.UsageError("the notice is of 2022-05..2022-08 at factor 1")
+        parts = [notice.notice(seed)]
     else:
-        parts = generate.blocks(
-            options.seed, options.months or clock.months_between("2022-05", "2022-08"), options.factor
-        )
-    if options.out.exists() and any(options.out.iterdir()):
-        parser.error(f"{options.out} is not empty")
-    planted = write_exports(
-        parts,
-        options.out,
-        seed=options.seed,
-        form=options.format,
-        habits=not options.plain,
-        plant=options.faults == "rows",
-    )
-    if options.faults == "rows":
-        listing = options.out.with_name(options.out.name + ".planted.json")
-        listing.write_text(json.dumps(planted, ensure_ascii=False, indent=1), encoding="utf-8")
-        print(f"{len(planted)} bad rows planted, listed in {listing}")
-    files = [path for path in options.out.rglob("*") if path.is_file()]
-    print(f"{len(files)} files, {sum(path.stat().st_size for path in files) / 2**20:.1f} MiB in {options.out}")
-    return 0
-
-
-@click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
-def generate_command(words: tuple[str, ...]) -> None:
-    """Write the exports of a generated county."""
-    sys.exit(main(["generate", *words]))
+        parts = generate.blocks(seed, chosen, factor)
+    if out.exists() and any(out.iterdir()):
+        raise click.UsageError(f"{out} is not empty")
+    planted = write_exports(parts, out, seed=seed, form=form, habits=not plain, plant=faults == "rows")
+    if faults == "rows":
+        listing = out.with_name(out.name + ".planted.json")
+        listing.write_text(json.dumps(planted, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        click.echo(f"{len(planted)} bad rows planted, listed in {listing}")
+    files = [path for path in out.rglob("*") if path.is_file()]
+    click.echo(f"{len(files)} files, {sum(path.stat().st_size for path in files) / 2**20:.1f} MiB in {out}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ def deliver(
     times = np.column_stack([world[column].to_numpy("datetime64[s]") for column in [begins, *events]])
     first = world[FIRST].to_numpy(str)
     cuts = {}
-    since = np.datetime64("1900-01-01", "s")
+    since: Any = np.datetime64("1900-01-01", "s")
     for month in months:
         now = clock.pulled(month)
         known = times <= now

@@ -7,21 +7,27 @@ import pandas as pd
 
 from simulator import clock, people
 from simulator.catalog import COLUMNS, UPDATED, units
-from simulator.context import Context, systematic
+from simulator.context import Context
+from simulator.dispatches import dispatches, exclusions
 from simulator.history import FIRST, Churn, churn, deliver
-from simulator.platform import unit_names
+from simulator.people import where
+from simulator.quotas import final_units, meet_closed, meet_ratings
 
 TICKETS_A_MONTH = 380
 CALLS_A_DAY = 15
 DIRECT_SHARE = 229 / 377
-TYPES = "咨询 求助 投诉 举报 建议 表扬 其他".split()
+TYPES = ["咨询", "求助", "投诉", "举报", "建议", "表扬", "其他"]
 TYPE_WEIGHTS = [244, 79, 35, 8, 11, 4, 3]
 PATHS = [
-    "住房城乡建设->物业管理->物业收费", "住房城乡建设->供水供热", "劳动和社会保障->工资拖欠", "劳动和社会保障->养老保险",
-    "农业农村->土地流转", "农业农村->拆迁补偿", "市场监管->消费维权", "市场监管->食品安全", "生态环境->噪声扰民",
-    "教育->入学咨询", "医疗保障->异地就医", "公安户籍->居住证", "交通运输->公交线路", "政务服务->引人聚才政策",
+    "住房城乡建设->物业管理->物业收费", "住房城乡建设->供水供热", "劳动和社会保障->工资拖欠",
+    "劳动和社会保障->养老保险", "农业农村->土地流转", "农业农村->拆迁补偿", "市场监管->消费维权",
+    "市场监管->食品安全", "生态环境->噪声扰民", "教育->入学咨询", "医疗保障->异地就医", "公安户籍->居住证",
+    "交通运输->公交线路", "政务服务->引人聚才政策",
 ]  # fmt: skip
-SOLVED = ["解决", "部分解决", "未解决"]
+DEMANDS = [
+    "反映小区供暖不足，", "咨询养老保险缴费年限，", "反映工地拖欠工资，", "求助土地流转合同纠纷，",
+    "投诉商店短斤少两，", "建议增加公交班次，", "反映夜间施工噪声扰民,", "咨询孩子入学需要的材料，",
+]  # fmt: skip
 
 
 def tickets(ctx: Context, month: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -34,7 +40,7 @@ def tickets(ctx: Context, month: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.Da
     is_void = np.arange(n) >= counted
     by_unit = targets.dispatched.get(month)
     final = (
-        _final_units(rng, by_unit)
+        final_units(rng, by_unit)
         if by_unit
         else rng.choice(len(units()), round(counted * (1 - DIRECT_SHARE)), p=b.ticket_weight)
     )
@@ -48,38 +54,36 @@ def tickets(ctx: Context, month: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.Da
     # The hotline is manned day and night; days off bring half as many calls.
     called = clock.at(clock.draw_days(rng, month, n, day_off=0.5), rng.integers(7 * 3600, 23 * 3600, n))
     mix = targets.ticket_types.get(month)
-    kind = people.choose(rng, TYPES, n, p=[w * (not ctx.exact or i < 5) for i, w in enumerate(TYPE_WEIGHTS)])
+    kind = people.choose(rng, TYPES, n, p=[float(w * (not ctx.exact or i < 5)) for i, w in enumerate(TYPE_WEIGHTS)])
     if mix:
         kind[:counted] = rng.permutation(np.repeat(np.array(list(mix), dtype=object), list(mix.values())))
     order = np.argsort(called, kind="stable")
     number = np.empty(n, dtype=object)
     number[order] = f"GD{ctx.block:02d}{month.replace('-', '')}" + people.serial(np.arange(1, n + 1), 7)
 
-    dispatches = _dispatches(ctx, rng, month, number[is_sent], called[is_sent], unit[is_sent])
-    lead = dispatches[dispatches["_final"]].set_index("工单编号").reindex(number[is_sent])
+    sent = dispatches(ctx, rng, month, number[is_sent], called[is_sent], unit[is_sent])
+    lead = sent[sent["_final"]].set_index("工单编号").reindex(number[is_sent])
     replied = lead["办复时间"].to_numpy("datetime64[s]")
     closed = called + clock.seconds(rng, 60, 1800, n)
     # Some citizens are told at once and the ticket stays open until the answer is typed in.
     closed[is_sent] = np.where(np.isnat(replied), clock.NAT, replied + clock.seconds(rng, 600, 26 * 3600, len(replied)))
     if month in targets.closed:
-        closed = _meet_closed(rng, closed, called, is_direct, ~is_void, targets.closed[month], clock.pulled(month))
+        closed = meet_closed(rng, closed, called, is_direct, ~is_void, targets.closed[month], clock.pulled(month))
     called_back = ~np.isnat(closed) & ~is_void & (ctx.exact | (rng.random(n) < 0.9))
     back = closed + clock.seconds(rng, 600, 2 * 86400, n)
     if ctx.exact:  # every ticket that is closed when the month is pulled has been called back by then
         in_time = closed <= clock.pulled(month)
         back = np.where(in_time & (back > clock.pulled(month)), closed + clock.SECOND * 300, back)
     back = np.where(called_back, back, clock.NAT)
-    reached = called_back & systematic(rng, np.full(n, 0.89))
-    outcome = np.where(
+    reached = called_back & (rng.random(n) < 0.9)
+    outcome = where(
         called_back, np.where(reached, "已接通", people.choose(rng, "未接通 拒访", n, p=[0.8, 0.2])), None
     )  # fmt: skip
     share = np.where(is_sent, b["solved"][unit], 0.97)
     solved = np.where(rng.random(n) < share, "解决", people.choose(rng, "部分解决 未解决", n, p=[0.6, 0.4]))
     pleased = rng.random(n) < np.where(is_sent, b["satisfied"][unit], 0.998)
-    if month in targets.dissatisfied:
-        pleased = _meet_pleased(rng, pleased, is_sent, reached, back, month, targets.dissatisfied[month])
     rating = np.where(pleased, people.choose(rng, "满意 基本满意", n, p=[0.8, 0.2]), "不满意").astype(object)
-    rating[pleased & (rng.random(n) < (0.005 if ctx.exact else 0.04))] = "未评价"
+    rating[pleased & (rng.random(n) < 0.04)] = "未评价"
 
     again = (rng.random(n) < 0.05) & (called > np.sort(called)[n // 10])
     earlier = number[order][np.maximum(0, np.searchsorted(called[order], called) - rng.integers(1, 30, n))]
@@ -88,42 +92,30 @@ def tickets(ctx: Context, month: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.Da
         {
             "工单编号": number,
             "来电时间": called,
-            "来电人": np.where(rng.random(n) < 0.1, None, caller),
+            "来电人": where(rng.random(n) < 0.1, None, caller),
             "来电号码": phone,
             "诉求类型": kind,
-            "诉求分类": np.where(rng.random(n) < 0.03, None, people.choose(rng, PATHS, n)),
+            "诉求分类": where(rng.random(n) < 0.03, None, people.choose(rng, PATHS, n)),
             "诉求内容": _content(rng, caller, phone, n),
             "办理方式": np.where(is_direct, "直接答复", "转办").astype(object),
-            "关联工单": np.where(again & (earlier != number), earlier, None),
+            "关联工单": where(again & (earlier != number), earlier, None),
             "工单状态": np.where(is_void, "作废", "已办结").astype(object),
             "办结时间": closed,
             "回访时间": back,
             "回访结果": outcome,
-            "是否解决": np.where(reached, solved, None),
-            "满意度": np.where(reached, rating, None),
+            "是否解决": where(reached, solved, None),
+            "满意度": where(reached, rating, None),
         }
     ).iloc[order]
     frame[FIRST] = month
-    dispatches[FIRST] = clock.month_of(dispatches["派单时间"].to_numpy("datetime64[s]"))
-    exclusions = _exclusions(ctx, rng, dispatches)
-    return frame.reset_index(drop=True), dispatches, exclusions
-
-
-def _final_units(rng: np.random.Generator, by_unit: dict[int, int]) -> np.ndarray:
-    return rng.permutation(np.repeat(list(by_unit), list(by_unit.values())))
+    sent[FIRST] = clock.month_of(sent["派单时间"].to_numpy("datetime64[s]"))
+    return frame.reset_index(drop=True), sent, exclusions(ctx, rng, sent)
 
 
 def _content(rng: np.random.Generator, caller: np.ndarray, phone: np.ndarray, n: int) -> np.ndarray:
     """What the citizen said, people and numbers in the middle of it; a few with a line break or a comma or a quote."""
     street = people.STREETS[rng.integers(0, len(people.STREETS), n)]
-    ask = people.choose(
-        rng,
-        [
-            "反映小区供暖不足，", "咨询养老保险缴费年限，", "反映工地拖欠工资，", "求助土地流转合同纠纷，", "投诉商店短斤少两，",
-            "建议增加公交班次，", "反映夜间施工噪声扰民,", "咨询孩子入学需要的材料，",
-        ],
-        n,
-    )  # fmt: skip
+    ask = people.choose(rng, DEMANDS, n)
     other = people.names(rng, n)
     tail = np.array(["", "，联系人", "，身份证号", '，对方称"不归我们管"，\n请回电'], dtype=object)[
         kind := rng.choice(4, n, p=[0.55, 0.25, 0.1, 0.1])
@@ -142,158 +134,6 @@ def _content(rng: np.random.Generator, caller: np.ndarray, phone: np.ndarray, n:
         + tail
         + more
     )
-
-
-def _dispatches(
-    ctx: Context, rng: np.random.Generator, month: str, number: np.ndarray, called: np.ndarray, unit: np.ndarray
-) -> pd.DataFrame:
-    """The dispatches of the sent tickets, the last 主办 one of each marked ``_final`` and held by ``unit``."""
-    n = len(number)
-    latest = clock.end(month) - clock.SECOND * 600
-    # An earlier dispatch to another unit: handed back with reason, or (rarely) simply moved on.
-    moved = rng.random(n) < 0.12
-    first_at = called + clock.seconds(rng, 300, 9000, n)
-    second_at = first_at + clock.seconds(rng, 6 * 3600, 2 * 86400, n)
-    if ctx.exact:  # a scenario's tickets are dispatched in the month they came
-        first_at = np.minimum(first_at, np.maximum(called + clock.SECOND * 60, latest))
-        moved &= second_at < latest
-    helped = rng.random(n) < 0.15
-    helper = (unit + rng.integers(1, len(units()), n)) % len(units())
-    other = (unit + rng.integers(1, len(units()), n)) % len(units())
-    rows = {
-        "number": np.concatenate([number[moved], number, number[helped]]),
-        "no": np.concatenate([np.ones(moved.sum()), 1 + moved, 2 + moved[helped]]).astype(int),
-        "unit": np.concatenate([other[moved], unit, helper[helped]]),
-        "at": np.concatenate(
-            [first_at[moved], np.where(moved, second_at, first_at), np.where(moved, second_at, first_at)[helped]]
-        ),
-    }
-    early = np.arange(len(rows["no"])) < moved.sum()
-    final = ~early & (np.arange(len(rows["no"])) < moved.sum() + n)
-    u, sent, m = rows["unit"], rows["at"], len(rows["no"])
-    b = ctx.behaviour
-    day = sent.astype("datetime64[D]")
-    sign_limit = np.where(rng.random(m) < 0.05, clock.NAT, clock.last_second(clock.nth_workday(day, 1)))
-    signed = sent + clock.seconds(rng, 600, 20 * 3600, m)
-    tardy = rng.random(m) > b["signed"][u]
-    signed = np.where(
-        tardy,
-        np.where(np.isnat(sign_limit), signed, sign_limit + clock.seconds(rng, 1, 2 * 86400, m)),
-        np.where(np.isnat(sign_limit), signed, np.minimum(signed, sign_limit)),
-    )
-    due = clock.last_second(clock.nth_workday(day, rng.choice([3, 5, 5, 10], m)))
-    extended = np.where(rng.random(m) < 0.1, clock.last_second(clock.nth_workday(due, 5)), clock.NAT)
-    limit = np.where(np.isnat(extended), due, extended)
-    span = np.maximum((limit - signed).astype(int), 3600)
-    replied = signed + (rng.beta(2, 2, m) * span).astype("timedelta64[s]")
-    replied = np.where(rng.random(m) < 0.02, np.maximum(limit, signed), replied)
-    replied = np.where(rng.random(m) > b["replied"][u], limit + clock.seconds(rng, 1, 9 * 86400, m), replied)
-    replied[rng.random(m) < 0.01] = clock.NAT
-    returned = np.where(early, sent + clock.seconds(rng, 1800, 5 * 3600, m), clock.NAT)
-    upheld = np.where(early & (rng.random(m) < 0.85), "是", None)
-    # Handed back without reason, or not yet decided: it stays with the unit.
-    wrong = final & (rng.random(m) < b["wrong_return"][u])
-    returned = np.where(wrong, sent + clock.seconds(rng, 1800, 86400, m), returned)
-    upheld = np.where(wrong, people.choose(rng, ["否", ""], m, p=[0.7, 0.3]), upheld)
-    upheld[upheld == ""] = None
-    signed, replied = (np.where(early, clock.NAT, times) for times in (signed, replied))
-    claim = np.where(rng.random(m) < 0.9, "解决", people.choose(rng, "部分解决 未解决", m))
-    order = np.lexsort((rows["no"], rows["number"].astype(str)))
-    frame = pd.DataFrame(
-        {
-            "工单编号": rows["number"],
-            "派单序号": pd.array(rows["no"], dtype="Int64"),
-            "承办单位": units().spell(rng, u) if month in ctx.targets.dispatched else unit_names(rng, ctx, u),
-            "承办角色": np.where(early | final, "主办", "协办").astype(object),
-            "派单时间": sent,
-            "签收期限": sign_limit,
-            "签收时间": signed,
-            "办理期限": due,
-            "延期期限": extended,
-            "办复时间": replied,
-            "退单时间": returned,
-            "退单是否成立": upheld,
-            "填报是否解决": np.where(np.isnat(replied), None, claim),
-            "催办次数": pd.array((rng.random(m) < b["urged"][u]) * rng.integers(1, 4, m), dtype="Int64"),
-            "督办次数": pd.array((rng.random(m) < 0.02).astype(int), dtype="Int64"),
-            "重办次数": pd.array((rng.random(m) < b["rework"][u]) * rng.integers(1, 3, m), dtype="Int64"),
-            "_unit": u,
-            "_final": final,
-            "_early": early,
-        }
-    ).iloc[order]
-    frame.loc[rng.random(m) < 0.1, "督办次数"] = pd.NA
-    return frame.reset_index(drop=True)
-
-
-def _exclusions(ctx: Context, rng: np.random.Generator, dispatches: pd.DataFrame) -> pd.DataFrame:
-    """Requests to strike a unit's dispatch out of the count, under whatever name the unit writes."""
-    n = len(dispatches)
-    undecided = (dispatches["_early"] & dispatches["退单是否成立"].isna()).to_numpy()
-    asked = (rng.random(n) < 0.08) | (undecided & ctx.exact)
-    rows = dispatches[asked]
-    m = len(rows)
-    decision = people.choose(rng, ["同意", "不同意", ""], m, p=[0.5, 0.35, 0.15])
-    if ctx.exact:
-        decision[undecided[asked]] = "同意"
-        decision[rows["_final"].to_numpy() & (decision == "同意")] = "不同意"
-    decision[decision == ""] = None
-    applied = rows["派单时间"].to_numpy("datetime64[s]") + clock.seconds(rng, 3600, 2 * 86400, m)
-    frame = pd.DataFrame(
-        {
-            "工单编号": rows["工单编号"].to_numpy(object),
-            "承办单位": units().spell(rng, rows["_unit"].to_numpy(), alias_share=0.5),
-            "剔除原因": people.choose(rng, "不属于本单位职责 重复派单 诉求人撤诉 涉法涉诉", m),
-            "申请时间": applied,
-            "批准时间": np.where(pd.isna(decision), clock.NAT, applied + clock.seconds(rng, 3600, 2 * 86400, m)),
-            "批准人": np.where(pd.isna(decision), None, people.choose(rng, "努尔兰 李志强 王海燕", m)),
-            "审批结果": decision,
-        }
-    )
-    frame[FIRST] = clock.month_of(applied)
-    return frame.drop_duplicates(["工单编号", "承办单位"])
-
-
-def _meet_closed(
-    rng: np.random.Generator,
-    closed: np.ndarray,
-    called: np.ndarray,
-    is_direct: np.ndarray,
-    counts: np.ndarray,
-    target: int,
-    now: np.datetime64,
-) -> np.ndarray:
-    """Closing times moved as little as possible so that exactly ``target`` counted tickets are closed ``now``."""
-    closed = closed.copy()
-    sent = np.flatnonzero(~is_direct & counts)
-    closed[is_direct & counts] = np.minimum(closed[is_direct & counts], now)
-    inside = target - int((is_direct & counts).sum())
-    ranked = sent[np.argsort(np.where(np.isnat(closed[sent]), now + 999 * clock.DAY, closed[sent]), kind="stable")]
-    early, late = ranked[:inside], ranked[inside:]
-    closed[early] = np.where(
-        np.isnat(closed[early]) | (closed[early] > now), now - clock.seconds(rng, 600, 7200, len(early)), closed[early]
-    )
-    shift = closed[late] <= now
-    closed[late] = np.where(shift, now + clock.seconds(rng, 3600, 9 * 86400, len(late)), closed[late])
-    return closed
-
-
-def _meet_pleased(
-    rng: np.random.Generator,
-    pleased: np.ndarray,
-    is_sent: np.ndarray,
-    reached: np.ndarray,
-    back: np.ndarray,
-    month: str,
-    target: int,
-) -> np.ndarray:
-    """``pleased`` with exactly ``target`` dissatisfied citizens, all called back within the month."""
-    within = reached & (back < clock.end(month))
-    unhappy = np.flatnonzero(~pleased & within)
-    reserve = rng.permutation(np.flatnonzero(pleased & within & is_sent))
-    pleased = np.ones(len(pleased), dtype=bool)
-    pleased[np.concatenate([rng.permutation(unhappy), reserve])[:target]] = False
-    return pleased
 
 
 def calls(ctx: Context, month: str) -> pd.DataFrame:
@@ -331,6 +171,8 @@ def deliveries(ctx: Context) -> dict[tuple[str, str], pd.DataFrame]:
     ticket_world, dispatch_world, exclusion_world = (
         pd.concat(list(p), ignore_index=True) for p in zip(*parts, strict=True)
     )
+    for month, (rated, dissatisfied) in ctx.targets.ratings.items():
+        ticket_world = meet_ratings(ctx.rng("ratings", month), ticket_world, month, rated, dissatisfied)
     last = ctx.months[-1]
     dispatch_world = dispatch_world[dispatch_world[FIRST] <= last].drop(columns=["_unit", "_final", "_early"])
     exclusion_world = exclusion_world[exclusion_world[FIRST] <= last]
@@ -379,7 +221,7 @@ def deliveries(ctx: Context) -> dict[tuple[str, str], pd.DataFrame]:
         "hotline_dispatches": Churn(("工单编号", "派单序号"), other_dispatch, change_dispatch, late=late),
         "hotline_exclusions": Churn(("工单编号", "承办单位"), other_ticket, change_exclusion, late=late),
     }
-    out = {}
+    out: dict[tuple[str, str], pd.DataFrame] = {}
     for dataset, plan in plans.items():
         churned = churn(ctx.rng(dataset, "churn"), cuts[dataset], ctx.months, plan)
         out |= {(dataset, month): frame[list(COLUMNS[dataset])] for month, frame in churned.items()}

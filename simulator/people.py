@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 SURNAMES = np.array(
     list("王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕"), dtype=object
 )
 GIVEN = np.array(
-    "伟 芳 娜 敏 静 丽 强 磊 军 洋 勇 艳 杰 娟 涛 明 超 秀英 霞 平 刚 桂英 建国 建华 志强 晓燕 海燕 玉兰 国庆 春梅 红梅 "
-    "志明 文博 子涵 雨桐 浩然 欣怡 天宇 思远 佳琪".split(),
+    [
+        "伟", "芳", "娜", "敏", "静", "丽", "强", "磊", "军", "洋", "勇", "艳", "杰", "娟", "涛", "明", "超", "秀英",
+        "霞", "平", "刚", "桂英", "建国", "建华", "志强", "晓燕", "海燕", "玉兰", "国庆", "春梅", "红梅", "志明",
+        "文博", "子涵", "雨桐", "浩然", "欣怡", "天宇", "思远", "佳琪",
+    ],
     dtype=object,
-)
+)  # fmt: skip
 MINORITY = np.array(
-    "买买提·吐尔逊 阿依古丽·艾山 巴图·孟克 古丽娜·哈孜 叶尔江·努尔兰 艾力·卡德尔 其其格·道尔吉 热依汗·玉素甫 "
-    "加娜尔·别克 萨仁·布音".split(),
+    [
+        "买买提·吐尔逊", "阿依古丽·艾山", "巴图·孟克", "古丽娜·哈孜", "叶尔江·努尔兰", "艾力·卡德尔",
+        "其其格·道尔吉", "热依汗·玉素甫", "加娜尔·别克", "萨仁·布音",
+    ],
     dtype=object,
-)
-STREETS = np.array("友谊路 团结路 乌伊路 伊犁路 博乐路 迎宾路 幸福路 和平路 光明路 振兴路".split(), dtype=object)
+)  # fmt: skip
+STREETS = np.array(
+    [
+        "友谊路", "团结路", "乌伊路", "伊犁路", "博乐路", "迎宾路", "幸福路", "和平路", "光明路", "振兴路",
+    ],
+    dtype=object,
+)  # fmt: skip
 _PHONE_HEADS = np.array([134, 135, 138, 139, 150, 151, 158, 159, 182, 187, 188, 189, 199])
 _ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
 _ID_CHECKS = np.array(list("10X98765432"), dtype=object)
+
+
+def where(condition: np.ndarray, yes: Any, no: Any) -> np.ndarray:
+    """``np.where`` into an object array, so that None can be one of the answers."""
+    picked: np.ndarray = np.where(condition, np.asarray(yes, dtype=object), np.asarray(no, dtype=object))
+    return picked
 
 
 def names(rng: np.random.Generator, n: int) -> np.ndarray:

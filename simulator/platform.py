@@ -9,18 +9,20 @@ from simulator import clock, people
 from simulator.catalog import COLUMNS, UNKNOWN_NAMES, units
 from simulator.context import Context
 from simulator.history import FIRST, Churn, churn, deliver
+from simulator.people import where
 
 CASES_A_MONTH = 21_000
 CHANNELS = ["政务服务网", "移动端", "线下实体大厅", "短信", "二维码"]
-CHANNEL_WEIGHTS = [8477, 97868, 858, 146845, 9712]
+CHANNEL_WEIGHTS = [8477.0, 97868.0, 858.0, 146845.0, 9712.0]
 GOOD_LEVELS = ["非常满意", "满意", "基本满意"]
 BAD_LEVELS = ["不满意", "非常不满意"]
 VOID = ("作废", "删除")
 ITEMS = [
-    "居民身份证补领", "城乡居民基本养老保险参保登记", "灵活就业人员参保登记", "医疗保险参保信息变更登记", "异地就医备案",
-    "个体工商户设立登记", "企业变更登记", "食品经营许可", "残疾人证新办", "临时救助对象认定", "最低生活保障待遇给付",
-    "机动车驾驶证补换领", "不动产首次登记", "商品房预售许可", "取水许可", "排污许可证核发", "教师资格认定", "幼儿入园登记",
-    "草原使用权登记", "农机购置补贴发放", "社会保障卡申领", "就业创业证核发", "公共场所卫生许可", "律师执业变更",
+    "居民身份证补领", "城乡居民基本养老保险参保登记", "灵活就业人员参保登记", "医疗保险参保信息变更登记",
+    "异地就医备案", "个体工商户设立登记", "企业变更登记", "食品经营许可", "残疾人证新办", "临时救助对象认定",
+    "最低生活保障待遇给付", "机动车驾驶证补换领", "不动产首次登记", "商品房预售许可", "取水许可", "排污许可证核发",
+    "教师资格认定", "幼儿入园登记", "草原使用权登记", "农机购置补贴发放", "社会保障卡申领", "就业创业证核发",
+    "公共场所卫生许可", "律师执业变更",
 ]  # fmt: skip
 REVIEW_TEXTS = ["", "", "", "服务态度好，办得快", "很方便", "工作人员耐心细致", "一次就办好了"]
 BAD_TEXTS = ["跑了三趟没办成", "等了两个小时没人叫号", "窗口说系统坏了让改天来", "材料退了两次也没说清楚"]
@@ -188,7 +190,7 @@ def reviews(ctx: Context, world: pd.DataFrame) -> pd.DataFrame:
     mended = np.where(rng.random(n) < 0.03, limit, mended)
     tardy = np.where(rng.random(n) < 0.5, limit + clock.seconds(rng, 1, 15 * 86400, n), clock.NAT)
     mended = np.where(good, clock.NAT, np.where(fixed, mended, tardy))
-    finding = np.where(good, None, people.choose(rng, ["属实", "误评", "恶意", ""], n, p=[0.72, 0.12, 0.04, 0.12]))
+    finding = where(good, None, people.choose(rng, ["属实", "误评", "恶意", ""], n, p=[0.72, 0.12, 0.04, 0.12]))
     finding[finding == ""] = None
     content = people.choose(rng, REVIEW_TEXTS, n)
     content[~active] = ""
@@ -299,7 +301,7 @@ def deliveries(ctx: Context) -> dict[tuple[str, str], pd.DataFrame]:
             rows["评价等级"] = people.choose(rng, [*GOOD_LEVELS, *BAD_LEVELS], len(rows))
         return rows
 
-    def new_key(column: str):  # noqa: ANN202
+    def new_key(column: str):
         def change(rows: pd.DataFrame) -> pd.DataFrame:
             rows[column] = rows[column].str.slice(0, -8) + "9" + rows[column].str.slice(-7)
             return rows
@@ -310,7 +312,7 @@ def deliveries(ctx: Context) -> dict[tuple[str, str], pd.DataFrame]:
     review_plan = Churn(
         ("评价编号",), new_key("评价编号"), change_review, corrected=0.002, mistaken=0.0005, returned=0.0003
     )
-    out = {}
+    out: dict[tuple[str, str], pd.DataFrame] = {}
     for dataset, cuts, plan in (
         ("platform_cases", case_cuts, case_plan),
         ("platform_reviews", review_cuts, review_plan),

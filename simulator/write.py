@@ -64,7 +64,7 @@ def write_exports(
 
     ``form`` writes every dataset as csv, json or xlsx instead of each system's own. ``habits`` adds the ways of
     people and Excel; ``plant`` adds bad rows. Returns what was planted, one entry a row: dataset, month, file, row
-    (physical; in JSON the place within the page), kind, header, key. The same arguments give the same bytes.
+    (physical; in JSON the place within the page), kind, header, key, outcome. The same arguments give the same bytes.
     """
     planted: list[dict[str, object]] = []
     written: dict[Path, list[dict[str, object]]] = {}
@@ -104,7 +104,7 @@ def write_exports(
                 planted += [
                     {
                         "dataset": dataset, "month": month, "file": path.name, "row": int(rows[p.position - begin]),
-                        "kind": p.kind, "header": p.header, "key": list(p.key),
+                        "kind": p.kind, "header": p.header, "key": list(p.key), "outcome": p.outcome,
                     }
                     for p in bad
                     if begin <= p.position < begin + step
