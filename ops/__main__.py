@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+import httpx
 from rich.console import Console
 
 from ingestion.errors import TongbaoError
@@ -72,7 +73,7 @@ if __name__ == "__main__":
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     try:
         main(prog_name="python -m ops", standalone_mode=True)
-    except (RunFailed, TongbaoError, TimeoutError) as error:
+    except (RunFailed, TongbaoError, TimeoutError, httpx.HTTPError) as error:
         console.print(f"[bold red]failed:[/] {type(error).__name__}")
         console.print(str(error), markup=False, highlight=False)
         sys.exit(1)

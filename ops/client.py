@@ -59,12 +59,11 @@ class AirflowClient:
 
     def ensure_pool(self, name: str, *, slots: int) -> None:
         """Make the pool, or give it this many slots."""
-        body = {"name": name, "slots": slots, "description": "one writer of the warehouse", "include_deferred": False}
-        names = {pool["name"] for pool in self.call("GET", "/pools")["pools"]}
-        if name in names:
-            self.call("PATCH", f"/pools/{name}", json={**body, "pool": name} | {"name": name})
+        body = {"slots": slots, "description": "one writer of the warehouse", "include_deferred": False}
+        if name in {pool["name"] for pool in self.call("GET", "/pools")["pools"]}:
+            self.call("PATCH", f"/pools/{name}", json={"pool": name, **body})
         else:
-            self.call("POST", "/pools", json=body)
+            self.call("POST", "/pools", json={"name": name, **body})
 
     def wait_for_dags(self, dag_ids: set[str], *, seconds: float = 60) -> None:
         """Return when all DAGs are there; raises TimeoutError naming the missing ones and any import error."""

@@ -1,7 +1,7 @@
 """``airflow scheduler`` with the libraries of the tasks already imported.
 
 The local executor forks its tasks from the scheduler. What is imported here once is not imported again by each of some
-hundred tasks (Great Expectations alone takes seconds). Only modules are loaded: nothing is opened and no thread started.
+hundred tasks (Great Expectations alone takes seconds). Only modules are loaded: nothing is opened.
 """
 
 from __future__ import annotations
