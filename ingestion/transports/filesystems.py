@@ -139,7 +139,7 @@ def _s3(uri: SourceUri) -> AbstractFileSystem:
         region=uri.options.get("region") or ("us-east-1" if mark else None),
         anonymous=uri.options.get("anonymous", "").lower() in ("1", "true", "yes"),
         connect_timeout=min(uri.limits.timeout, 10.0),
-        request_timeout=uri.limits.timeout,
+        request_timeout=min(uri.limits.timeout, uri.limits.deadline),  # of a whole request: an abandoned one ends
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=1),  # the transport has a back-off of its own
         **options,
     )

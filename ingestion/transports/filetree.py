@@ -293,8 +293,13 @@ def _check_complete(manifest: dict[str, ManifestEntry], files: list[Entry], wher
 
 
 def _follow(fs: AbstractFileSystem, entry: dict[str, Any]) -> dict[str, Any]:
-    """The entry itself, or for a link what it leads to."""
-    return entry if entry["type"] in ("file", "directory") else {**fs.info(entry["name"]), "name": entry["name"]}
+    """The entry itself, or for a link what it leads to; a link that leads nowhere stays what it is."""
+    if entry["type"] in ("file", "directory"):
+        return entry
+    try:
+        return {**fs.info(entry["name"]), "name": entry["name"]}
+    except FileNotFoundError:
+        return entry
 
 
 def _seconds(mtime: Any) -> float:

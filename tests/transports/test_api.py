@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
+import io
 import json
 import socket
 import threading
@@ -46,6 +48,26 @@ def test_a_month_with_nothing_is_one_page_without_rows(
     fetched = source(platform.uri).fetch("platform_cases", "2022-09", into)
     assert len(fetched) == 1
     assert rows(fetched) == []
+
+
+def test_the_platform_serves_files_of_any_format(
+    platform: PlatformServer, exports: Path, source: Callable[..., Source], into: Path
+) -> None:
+    import xlsxwriter
+
+    deliver(exports, "platform_reviews", "2022-07", "a.csv", "评价编号,评价等级\r\nR1,满意\r\n".encode("gb18030"))
+    book = io.BytesIO()
+    with xlsxwriter.Workbook(book) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, ["评价编号", "评价等级", "评价时间"])
+        sheet.write_row(1, 0, ["R2", "不满意"])
+        moment = dt.datetime(2022, 7, 1, 8, 30)  # noqa: DTZ001
+        sheet.write_datetime(1, 2, moment, workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"}))
+    deliver(exports, "platform_reviews", "2022-07", "b.xlsx", book.getvalue())
+    assert rows(source(platform.uri).fetch("platform_reviews", "2022-07", into)) == [
+        {"评价编号": "R1", "评价等级": "满意"},
+        {"评价编号": "R2", "评价等级": "不满意", "评价时间": "2022-07-01 08:30:00"},
+    ]
 
 
 def test_what_is_not_delivered_is_missing_and_months_are_not_listed(

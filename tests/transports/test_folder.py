@@ -70,6 +70,25 @@ def test_a_folder_inside_a_month_is_refused(exports: Path, source: Connect, into
         source(f"file://{exports}").fetch("cms_posts", "2022-07", into)
 
 
+def test_a_link_is_followed_and_one_that_leads_nowhere_is_refused(
+    exports: Path, source: Connect, into: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere.xlsx").write_bytes(b"PK-linked")
+    (exports / "cms/cms_posts/2022-07/c.xlsx").symlink_to(tmp_path / "elsewhere.xlsx")
+    folder = source(f"file://{exports}", QUICK + "&min_age=0")
+    assert contents(folder.fetch("cms_posts", "2022-07", into))["c.xlsx"] == b"PK-linked"
+    (exports / "cms/cms_posts/2022-07/d.xlsx").symlink_to(tmp_path / "nowhere.xlsx")
+    with pytest.raises(DeliveryRefused, match=r"d\.xlsx"):
+        folder.fetch("cms_posts", "2022-07", into)
+
+
+def test_two_months_may_share_a_folder(exports: Path, source: Connect, into: Path) -> None:
+    folder = source(f"file://{exports}")
+    first = folder.fetch("hotline_calls", "2022-07", into)
+    second = folder.fetch("hotline_calls", "2022-08", into)
+    assert first[0].path.stat().st_size != second[0].path.stat().st_size == 300_000
+
+
 @pytest.mark.parametrize("month", ["2022-09", "1999-01"])
 def test_nothing_delivered(exports: Path, source: Connect, into: Path, month: str) -> None:
     (exports / "cms/cms_posts/2022-09").mkdir()
