@@ -1,10 +1,9 @@
 -- Grain: one period that can be ranked: every month, two months, quarter, half-year and year of the calendar.
 with lengths as (
-    select 'month' as period_type, 1 as months
-    union all select 'bimonth', 2
-    union all select 'quarter', 3
-    union all select 'half_year', 6
-    union all select 'year', 12
+    {% for period_type, months in [('month', 1), ('bimonth', 2), ('quarter', 3), ('half_year', 6), ('year', 12)] %}
+    select '{{ period_type }}' as period_type, {{ months }} as months
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
 numbered as (

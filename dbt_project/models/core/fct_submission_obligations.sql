@@ -7,7 +7,11 @@ with months as (
 -- Weeks belong to the month of their Sunday.
 due_days as (
     select distinct
-        'week' as cadence, dates.iso_week as obligation_period, dates.week_end as due_on, months.month_code, months.cut_off
+        'week' as cadence,
+        dates.iso_week as obligation_period,
+        dates.week_end as due_on,
+        months.month_code,
+        months.cut_off
     from {{ ref('dim_date') }} as dates
     inner join months on {{ month_code('dates.week_end') }} = months.month_code
     where dates.date_day = dates.week_end

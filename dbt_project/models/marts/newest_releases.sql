@@ -2,6 +2,6 @@
 select releases.*
 from {{ ref('releases') }} as releases
 inner join (
-    select period_code, max(revision) as revision from {{ ref('releases') }} group by period_code
+    select every.period_code, max(every.revision) as revision from {{ ref('releases') }} as every group by every.period_code
 ) as newest
     on releases.period_code = newest.period_code and releases.revision = newest.revision

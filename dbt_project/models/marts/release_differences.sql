@@ -64,8 +64,8 @@ ordered as (
             order by
                 abs(case when changed.area = 'overall' then moves.overall_change else moves.points_change end)
                 desc nulls last,
-                moves.area,
-                moves.metric
+                moves.area asc,
+                moves.metric asc
         ) as place
     from changed
     left join moves

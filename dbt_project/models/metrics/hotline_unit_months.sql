@@ -83,7 +83,9 @@ callbacks as (
 ),
 
 called_back as (
-    select unit_code, month_code, valid_from_month as known_month, 1 as sign, asked, solved, rated, satisfied, reported_solved
+    select
+        unit_code, month_code, valid_from_month as known_month, 1 as sign,
+        asked, solved, rated, satisfied, reported_solved
     from callbacks
     where replaced_in_month is null or replaced_in_month > valid_from_month
     union all

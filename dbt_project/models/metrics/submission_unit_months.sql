@@ -24,8 +24,8 @@ submissions as (
         submissions.submitted_month as known_month,
         sum({{ one_if("submissions.review_status = '采用'") }}) as adopted,
         sum({{ one_if("submissions.review_status in ('采用', '未采用')") }}) as judged,
-        sum({{ one_if("submissions.review_status in ('采用', '未采用', '退回') and submissions.return_count > 0") }}) as returned,
-        sum({{ one_if("submissions.review_status in ('采用', '未采用', '退回')") }}) as answered
+        sum({{ one_if("submissions.review_status <> '待审' and submissions.return_count > 0") }}) as returned,
+        sum({{ one_if("submissions.review_status <> '待审'") }}) as answered
     from {{ ref('fct_submissions') }} as submissions
     inner join program_areas on submissions.program = program_areas.program
     where submissions.material_type <> '整改报告'

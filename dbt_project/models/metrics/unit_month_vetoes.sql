@@ -1,12 +1,12 @@
 -- Grain: unit × month × area × veto reason: one row zeroes the unit's month in the area.
-select distinct unit_code, published_month as month_code, 'website' as area, 'serious_error' as reason, 1 as reason_order
+select distinct unit_code, published_month as month_code, 'website' as area, 'serious_error' as reason
 from {{ ref('fct_posts') }}
 where has_serious_error
 union all
-select distinct unit_code, published_month, 'website', 'backdated', 2
+select distinct unit_code, published_month, 'website', 'backdated'
 from {{ ref('fct_posts') }}
 where is_backdated
 union all
-select distinct unit_code, published_month, 'media', 'serious_error', 1
+select distinct unit_code, published_month, 'media', 'serious_error'
 from {{ ref('fct_media_posts') }}
 where serious_error_count > 0

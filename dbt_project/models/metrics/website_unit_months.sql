@@ -32,7 +32,8 @@ published as (
 
 weeks as (
     select month_code, count(*) as weeks
-    from (select {{ month_code('date_day') }} as month_code from {{ ref('dim_date') }} where date_day = week_end) as sundays
+    from {{ ref('dim_date') }}
+    where date_day = week_end
     group by month_code
 ),
 

@@ -18,6 +18,8 @@ metrics as (
         and months.known_month <= periods.last_month
     inner join {{ ref('period_areas') }} as areas
         on periods.period_code = areas.period_code and months.area = areas.area and areas.is_delivered
+    -- The county's `dispatched` counts tickets, each once; the units' counts dispatches.
+    where months.metric <> 'dispatched'
     group by periods.period_code, months.area, months.metric
 ),
 
@@ -46,7 +48,9 @@ tickets as (
         groups.demand_group,
         count(*) as tickets,
         sum({{ one_if('tickets.closed_at <= periods.cut_off') }}) as closed,
-        sum({{ one_if('tickets.closed_at <= periods.cut_off and tickets.callback_at <= periods.cut_off') }}) as called_back
+        sum(
+            {{ one_if('tickets.closed_at <= periods.cut_off and tickets.callback_at <= periods.cut_off') }}
+        ) as called_back
     from periods
     inner join {{ ref('fct_tickets') }} as tickets
         on tickets.called_month between periods.first_month and periods.last_month
@@ -150,16 +154,18 @@ figures as (
     union all
     select period_code, 'hotline', 'ticket_closure_rate', sum(closed), sum(tickets) from tickets group by period_code
     union all
-    select period_code, 'hotline', 'ticket_callback_rate', sum(called_back), sum(closed) from tickets group by period_code
+    select period_code, 'hotline', 'ticket_callback_rate', sum(called_back), sum(closed)
+    from tickets
+    group by period_code
     union all
     select period_code, 'hotline', 'ticket_solved_rate', solved, asked from ticket_callbacks
     union all
     select period_code, 'hotline', 'ticket_satisfied_rate', satisfied, rated from ticket_callbacks
     union all
-    select period_code, 'hotline', 'tickets_dispatched', sum(tickets), null from dispatched group by period_code
+    select period_code, 'hotline', 'dispatched', sum(tickets), null from dispatched group by period_code
     union all
     select
-        period_code, 'hotline', 'tickets_dispatched/unit=' || unit_code, tickets,
+        period_code, 'hotline', 'dispatched/unit=' || unit_code, tickets,
         sum(tickets) over (partition by period_code)
     from dispatched
     union all

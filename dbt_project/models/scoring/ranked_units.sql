@@ -1,3 +1,4 @@
+{%- set spread = 'sqrt(mine.score_sd * mine.score_sd + other.score_sd * other.score_sd)' -%}
 -- Grain: computed period × area × ranked unit: place in its group, interval, change, lists. METRICS.md, Ranks.
 with scores as (
     select
@@ -35,8 +36,8 @@ pairs as (
         mine.period_code,
         mine.area,
         mine.unit_code,
-        sum({{ one_if('other.rounded_score - mine.rounded_score > rules.z * sqrt(mine.score_sd * mine.score_sd + other.score_sd * other.score_sd)') }}) as surely_better,
-        sum({{ one_if('mine.rounded_score - other.rounded_score > rules.z * sqrt(mine.score_sd * mine.score_sd + other.score_sd * other.score_sd)') }}) as surely_worse
+        sum({{ one_if('other.rounded_score - mine.rounded_score > rules.z * ' ~ spread) }}) as surely_better,
+        sum({{ one_if('mine.rounded_score - other.rounded_score > rules.z * ' ~ spread) }}) as surely_worse
     from ranked as mine
     inner join ranked as other
         on mine.period_code = other.period_code

@@ -24,5 +24,8 @@ where
     rule_set is not null
     and (
         is_requested
-        or (is_complete and period_code in (select previous_period_code from periods where is_requested))
+        or (
+            is_complete
+            and period_code in (select asked.previous_period_code from periods as asked where asked.is_requested)
+        )
     )

@@ -1,4 +1,4 @@
--- Counted lead dispatches of a period over the county, counted again from staging.
+-- Tickets of a period with a counted lead dispatch over the county, counted again from staging.
 with names as (
     select unit_name as name, unit_code, cast(null as date) as valid_from, cast(null as date) as valid_to
     from {{ ref('units') }}
@@ -41,20 +41,21 @@ kept as (
 ),
 
 counted as (
-    select periods.period_code, count(*) as dispatches
+    select periods.period_code, count(distinct kept.ticket_no) as tickets
     from kept
     inner join {{ ref('scored_periods') }} as periods
         on kept.day between periods.first_day and periods.last_day and periods.is_complete
     group by periods.period_code
 )
 
-select counted.period_code, counted.dispatches, totals.numerator
+select counted.period_code, counted.tickets, totals.numerator
 from counted
 full outer join (
     select totals.*
     from {{ ref('county_totals') }} as totals
-    inner join {{ ref('scored_periods') }} as periods on totals.period_code = periods.period_code and periods.is_complete
+    inner join {{ ref('scored_periods') }} as periods
+        on totals.period_code = periods.period_code and periods.is_complete
     where totals.figure = 'dispatched'
 ) as totals
     on counted.period_code = totals.period_code
-where counted.dispatches is null or totals.numerator is null or counted.dispatches <> totals.numerator
+where counted.tickets is null or totals.numerator is null or counted.tickets <> totals.numerator

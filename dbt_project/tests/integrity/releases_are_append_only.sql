@@ -2,7 +2,10 @@
 select earlier.release
 from {{ source('previous', 'releases') }} as earlier
 left join {{ ref('releases') }} as releases on earlier.release = releases.release
-where releases.release is null or releases.content_digest <> earlier.content_digest or releases.revision <> earlier.revision
+where
+    releases.release is null
+    or releases.content_digest <> earlier.content_digest
+    or releases.revision <> earlier.revision
 union all
 select release
 from (

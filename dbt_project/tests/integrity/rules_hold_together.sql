@@ -14,8 +14,8 @@ select 'two rule sets in force', one.rule_set, null, other.rule_set
 from {{ ref('rule_sets') }} as one
 inner join {{ ref('rule_sets') }} as other
     on one.rule_set < other.rule_set
-    and coalesce(one.effective_from, cast('0001-01-01' as date)) <= coalesce(other.effective_to, cast('9999-12-31' as date))
-    and coalesce(other.effective_from, cast('0001-01-01' as date)) <= coalesce(one.effective_to, cast('9999-12-31' as date))
+    and (one.effective_from is null or other.effective_to is null or one.effective_from <= other.effective_to)
+    and (other.effective_from is null or one.effective_to is null or other.effective_from <= one.effective_to)
 union all
 select 'program in two areas', null, max(area), program
 from {{ ref('requirements') }}

@@ -6,7 +6,9 @@ with resolved as (
         {{ unit_code('unit') }} as unit_code,
         {{ unit_key('unit', 'delivered.unit_name') }} as unit_key
     from {{ source('staged', 'hotline_exclusions') }} as delivered
-    {{ join_unit('unit', 'delivered.unit_name', 'cast(coalesce(delivered.requested_at, delivered.updated_at) as date)') }}
+    {{ join_unit(
+        'unit', 'delivered.unit_name', 'cast(coalesce(delivered.requested_at, delivered.updated_at) as date)'
+    ) }}
 )
 
 {{ upsert_states('resolved', 'ticket_no, unit_key') }}

@@ -1,0 +1,121 @@
+"""What the models repeat of other parts of the project, held together; and the models' own unit tests."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import re
+from pathlib import Path
+
+import chinese_calendar
+import duckdb
+import pytest
+import yaml
+
+from ingestion.contracts import CONTRACTS
+from ingestion.home import PROJECT, Home
+from ingestion.period import CUT_OFF_DAYS, Period
+from ops import calendar_seed
+from publishing.build import build
+
+DBT = PROJECT / "dbt_project"
+
+
+@pytest.fixture(scope="module")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse built from no delivery at all: every relation is there, with its types."""
+    return build(Home(tmp_path_factory.mktemp("home")), ["2022-07", "2022-07--2022-08"], "empty")
+
+
+def test_unit_tests_of_the_models(
+    empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    monkeypatch.setenv("TONGBAO_WAREHOUSE", str(empty_warehouse))
+    result = dbtRunner().invoke(
+        ["test", "--select", "test_type:unit", "--project-dir", str(DBT), "--profiles-dir", str(DBT)]
+        + ["--target-path", str(tmp_path), "--log-path", str(tmp_path)]
+    )
+    DuckDBConnectionManager.close_all_connections()  # the adapter holds the file until the process ends
+    declared = sum(path.read_text("utf-8").count("\n  - name:") for path in DBT.rglob("*_unit_tests.yml"))
+    outcomes = [(each.node.name, str(each.status)) for each in result.result.results]
+    assert result.success, capfd.readouterr().out
+    assert len(outcomes) == declared > 10
+    assert {status for _, status in outcomes} == {"pass"}
+
+
+def test_the_datasets_of_the_models_are_those_of_the_contracts() -> None:
+    project = yaml.safe_load((DBT / "dbt_project.yml").read_text("utf-8"))
+    assert set(project["vars"]["datasets"]) == set(CONTRACTS)
+    areas = list(csv.DictReader((DBT / "seeds" / "areas.csv").open(encoding="utf-8")))
+    assert {name for row in areas for name in row["datasets"].split(";")} <= set(CONTRACTS)
+
+
+def test_holidays_are_those_of_the_library() -> None:
+    rows = list(csv.reader((DBT / "seeds" / "holidays.csv").open(encoding="utf-8")))[1:]
+    assert [tuple(row) for row in rows] == calendar_seed.rows()
+
+
+def test_working_days_are_those_of_the_library(empty_warehouse: Path) -> None:
+    with duckdb.connect(str(empty_warehouse), read_only=True) as connection:
+        days = connection.execute("select date_day, is_workday from core.dim_date order by date_day").fetchall()
+    known = [(day, flag) for day, flag in days if flag is not None]
+    assert known[0][0] == dt.date(2004, 1, 1)
+    assert known[-1][0] == dt.date(2026, 12, 31)
+    assert all(chinese_calendar.is_workday(day) is flag for day, flag in known)
+    assert {day.year for day, flag in days if flag is None}.isdisjoint({day.year for day, _ in known})
+
+
+def test_periods_and_cut_offs_are_those_of_ingestion(empty_warehouse: Path) -> None:
+    with duckdb.connect(str(empty_warehouse), read_only=True) as connection:
+        rows = connection.execute(
+            "select period_code, period_type, first_day, last_day, cut_off, previous_period_code from core.dim_period"
+        ).fetchall()
+    assert len(rows) == 28 * (12 + 6 + 4 + 2 + 1)
+    for code, kind, first_day, last_day, cut_off, previous in rows:
+        period = Period.parse(code)
+        assert (kind, first_day, last_day, cut_off) == (
+            period.period_type,
+            period.first_day,
+            period.last_day,
+            period.cut_off,
+        )
+        assert previous in (period.previous().code, None if first_day.year == 2004 else "")
+    assert f"- {CUT_OFF_DAYS}" in (DBT / "macros" / "time.sql").read_text("utf-8")
+
+
+def test_every_model_states_its_grain_and_every_column_is_described() -> None:
+    for path in (DBT / "models").rglob("*.sql"):
+        head = path.read_text("utf-8")[:400]
+        assert "-- Grain: " in head, path
+    for path in (DBT / "models").rglob("_*.yml"):
+        for model in yaml.safe_load(path.read_text("utf-8")).get("models", []):
+            assert model["description"], model["name"]
+            for column in model["columns"]:
+                assert column["data_type"], (model["name"], column["name"])
+                assert column["description"], (model["name"], column["name"])
+
+
+def test_models_read_only_the_layer_below() -> None:
+    """Arrows run one way: marts read no staging, core reads no metrics; only staging reads delivered rows."""
+    forbidden = {
+        "core": r"ref\('(scored|ranked|unit_month|new_releases|releases)",
+        "metrics": r"source\(|ref\('(stg_|scored|ranked)",
+        "scoring": r"ref\('stg_|source\('staged', '(?!delivered_months|requested_periods|run)",
+        "marts": r"ref\('(stg_|fct_)|source\('staged', '(?!run)",
+    }
+    for layer, pattern in forbidden.items():
+        for path in (DBT / "models" / layer).glob("*.sql"):
+            assert not re.search(pattern, path.read_text("utf-8")), path
+
+
+@pytest.mark.parametrize("seed", ["units", "unit_aliases"])
+def test_names_are_narrow_and_trimmed(seed: str) -> None:
+    """Delivered names are narrowed (NFKC) before they are looked up: a wide one in a seed would never be found."""
+    import unicodedata
+
+    for row in csv.reader((DBT / "seeds" / f"{seed}.csv").open(encoding="utf-8")):
+        for cell in row:
+            assert cell == unicodedata.normalize("NFKC", cell).strip()
