@@ -36,8 +36,10 @@ _ARROW_TYPES = {
 #: Joins the columns of a key: the unit separator, which no export holds.
 KEY_SEPARATOR = "\x1f"
 
-_DAY = r"(?:19|2\d)\d\d(?:-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2}|年\d{1,2}月\d{1,2}日)"
-_CLOCK = r"(?:\d{1,2}:\d\d(?::\d\d)?|\d{1,2}时\d{1,2}分(?:\d{1,2}秒)?)"
+_CHINESE_DAY = r"(?:19|2\d)\d\d年\d{1,2}月\d{1,2}日"
+_DAY = rf"(?:(?:19|2\d)\d\d(?:-\d{{1,2}}-|/\d{{1,2}}/)\d{{1,2}}|{_CHINESE_DAY})"
+#: 24:00 is no time of the clock here: whose day it belongs to is not said.
+_CLOCK = r"(?:[01]?\d|2[0-3])(?::\d\d(?::\d\d)?|时\d{1,2}分(?:\d{1,2}秒)?)"
 #: A number as Excel shows a long code that it has taken for one.
 _E_NOTATION = r"\d(?:\.\d+)?[Ee]\+\d{1,3}|\d\.\d+[Ee]\d{1,3}"
 
@@ -45,14 +47,12 @@ _E_NOTATION = r"\d(?:\.\d+)?[Ee]\+\d{1,3}|\d\.\d+[Ee]\d{1,3}"
 #: usual spelling is proved by casting back: strict, and several times faster than a regular expression. A macro names
 #: its argument as often as it must and no more: macros within macros multiply.
 _MACROS = f"""
-CREATE MACRO spelled_moment(x) AS CASE
-    WHEN TRY_CAST(x AS TIMESTAMP)::VARCHAR = x AND x >= '1900' THEN x
-    WHEN regexp_full_match(x, '{_DAY}(?:(?: +|T|){_CLOCK})?') AND (contains(x, ' ') OR contains(x, 'T')
-        OR contains(x, '日') OR length(x) <= 10)
-    THEN translate(x, '/年月日T时分秒', '---  ::') END;
-CREATE MACRO moment(spelled) AS
-    CASE WHEN NOT contains(spelled, ' 24:') THEN TRY_CAST(rtrim(spelled, ': ') AS TIMESTAMP) END;
 CREATE MACRO is_date_alone(x) AS NOT (contains(x, ':') OR contains(x, '时'));
+CREATE MACRO read_moment(x, plain, seconds_of_a_date_alone) AS CASE
+    WHEN plain::VARCHAR = x AND x >= '1900' THEN plain
+    WHEN regexp_full_match(x, '{_DAY}(?:(?: +|T){_CLOCK})?|{_CHINESE_DAY}{_CLOCK}')
+    THEN TRY_CAST(rtrim(translate(x, '/年月日T时分秒', '---  ::'), ': ') AS TIMESTAMP)
+        + INTERVAL 1 SECOND * CASE WHEN is_date_alone(x) THEN seconds_of_a_date_alone ELSE 0 END END;
 CREATE MACRO read_integer(x) AS CASE
     WHEN TRY_CAST(x AS BIGINT)::VARCHAR = x THEN TRY_CAST(x AS BIGINT)
     WHEN regexp_full_match(x, '[+-]?\\d{{1,15}}(?:\\.0+)?') THEN TRY_CAST(split_part(x, '.', 1) AS BIGINT) END;
@@ -116,23 +116,28 @@ class Normalizer:
         self._connection = connection
         self._faults = _faults(contract)
         self._sql = _typing_sql(contract, self._faults)
+        self._untyped = [column.name for column in contract.columns if _is_untyped(column)]
         self._tokens = [column.name for column in contract.columns if column.personal == "token"]
         self._texts = [column.name for column in contract.columns if column.personal == "text"]
 
     def normalise(self, raw: pa.Table, origin: Origin) -> TypedBatch:
         """Types rows that hold a string for each of the contract's columns, and ``_row``; see TypedBatch."""
         self._connection.register("raw", _with_periods(self.contract, raw))
-        typed = self._connection.sql(self._sql, params=_parameters(origin)).to_arrow_table()
+        typed = self._connection.sql(self._sql, params={"pulled_at": origin.pulled_at}).to_arrow_table()
         fault = typed["_fault"]
         lost = self._lost_values(raw, typed)
-        good = typed.drop_columns(["_fault"])
+        # Text that is only carried along does not pass through SQL; the rows' order is the same on both sides.
+        good = typed.drop_columns(["_fault"]).append_column("_row", raw["_row"])
+        for name in self._untyped:
+            good = good.append_column(name, raw[name])
         faults = _NO_FAULTS
         if fault.null_count < len(fault):
             is_bad = fault.is_valid()
             faults = self._describe(raw.filter(is_bad), fault.filter(is_bad))
             good = good.filter(fault.is_null())
             lost = lost.filter(pc.invert(pc.is_in(lost["row"], faults["row"])))
-        return TypedBatch(self._protect(good).select(self.schema.names).cast(self.schema), faults, lost)
+        good = _with_origin(self._protect(good), origin)
+        return TypedBatch(good.select(self.schema.names).cast(self.schema), faults, lost)
 
     def _protect(self, good: pa.Table) -> pa.Table:
         for name in self._texts:
@@ -197,13 +202,19 @@ class _Fault:
     also_deletions: bool = False
 
 
-def _parameters(origin: Origin) -> dict[str, object]:
-    return {
-        "month": origin.month,
-        "pulled_at": origin.pulled_at,
-        "file": origin.file,
-        "landing_id": origin.landing_id,
-    }
+def _with_origin(good: pa.Table, origin: Origin) -> pa.Table:
+    rows = good.num_rows
+    return (
+        good.append_column("_month", pa.repeat(origin.month, rows))
+        .append_column("_pulled_at", pa.repeat(pa.scalar(origin.pulled_at, pa.timestamp("us")), rows))
+        .append_column("_file", pa.repeat(origin.file, rows))
+        .append_column("_landing_id", pa.repeat(pa.scalar(origin.landing_id, pa.int64()), rows))
+    )
+
+
+def _is_untyped(column: Column) -> bool:
+    """Is the typed value the delivered string itself?"""
+    return column.type == "string" and not column.personal and not column.code_number
 
 
 def _literal(value: str | int) -> str:
@@ -224,8 +235,8 @@ def _typed(name: str) -> str:
     return f'"={name}"'
 
 
-def _spelled(name: str) -> str:
-    """A moment in one spelling, before it becomes a value."""
+def _plain(name: str) -> str:
+    """A moment as DuckDB reads it, before it is proved to be in the usual spelling."""
     return f'"~{name}"'
 
 
@@ -235,13 +246,10 @@ def _reading(column: Column) -> str:
     if column.type == "integer":
         return f"read_integer({x})"
     if column.type == "timestamp":
-        value = f"moment({_spelled(column.name)})"
-        if column.time == "start":
-            return value
         # A date alone is the day's last second in limits and ends.
-        return f"{value} + INTERVAL 1 SECOND * CASE WHEN is_date_alone({x}) THEN 86399 ELSE 0 END"
+        return f"read_moment({x}, {_plain(column.name)}, {0 if column.time == 'start' else 86399})"
     if column.type == "date":
-        return f"moment({_spelled(column.name)})::DATE"
+        return f"read_moment({x}, {_plain(column.name)}, 0)::DATE"
     if column.type == "boolean":
         return f"CASE {x} WHEN '是' THEN true WHEN '否' THEN false END"
     if column.type == "code":
@@ -356,14 +364,13 @@ def _typing_sql(contract: Contract, faults: list[_Fault]) -> str:
         deleted = "coalesce(sync_type = 'D', false)"
         of_deletion = first_of([each for each in numbered if each[1].also_deletions])
         fault = f"CASE WHEN {deleted} THEN {of_deletion} ELSE {fault} END"
-    names = [column.name for column in contract.columns]
+    names = [column.name for column in contract.columns if not _is_untyped(column)]
     moments = [column.name for column in contract.columns if column.type in ("timestamp", "date")]
-    spelled = "".join(f", spelled_moment({_raw(name)}) AS {_spelled(name)}" for name in moments)
+    plain = "".join(f", TRY_CAST({_raw(name)} AS TIMESTAMP) AS {_plain(name)}" for name in moments)
     return f"""
         SELECT {", ".join(f"{_typed(name)} AS {_raw(name)}" for name in names)},
             concat_ws('{KEY_SEPARATOR}', {", ".join(f"{_typed(name)}::VARCHAR" for name in contract.key)}) AS _key,
-            {deleted} AS _deleted, $month::VARCHAR AS _month, $pulled_at::TIMESTAMP AS _pulled_at,
-            $file::VARCHAR AS _file, _row, $landing_id::BIGINT AS _landing_id, ({fault})::INTEGER AS _fault
+            {deleted} AS _deleted, ({fault})::INTEGER AS _fault
         FROM (SELECT *, {", ".join(f"{_reading(column)} AS {_typed(column.name)}" for column in contract.columns)}
-              FROM (SELECT *{spelled} FROM raw))
+              FROM (SELECT *{plain} FROM raw))
     """

@@ -23,6 +23,9 @@ from ingestion.home import Home
 #: Hex digits of the HMAC that a token keeps (128 bits, as RFC 2104 allows).
 TOKEN_DIGITS = 32
 
+#: Values looked at to see whether they repeat, and values hashed in one go.
+_SAMPLE, _SLICE = 4096, 16_384
+
 _BLOCK = 64  # bytes of a SHA-256 block
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}")
 
@@ -42,18 +45,26 @@ class PseudonymKey:
         return bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block)
 
     def tokenise(self, connection: duckdb.DuckDBPyConnection, values: pa.Array | pa.ChunkedArray) -> pa.Array:
-        """Tokens of the values, null for null; a value that repeats is hashed once."""
-        whole = pa.concat_arrays(values.chunks) if isinstance(values, pa.ChunkedArray) else values
+        """Tokens of the values, null for null; where values repeat, each is hashed once."""
+        whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+        sample = whole.slice(0, _SAMPLE)
+        if pc.count_distinct(sample).as_py() > len(sample) // 2:
+            return self._hash(connection, whole)
         encoded = pc.dictionary_encode(whole)
+        return self._hash(connection, encoded.dictionary).take(encoded.indices)
+
+    def _hash(self, connection: duckdb.DuckDBPyConnection, values: pa.Array) -> pa.Array:
         inner, outer = self.pads()
-        connection.register("distinct_values", pa.table({"value": encoded.dictionary}))
+        # In slices, because DuckDB gives each record batch to one thread.
+        batches = pa.table({"value": values}).to_batches(max_chunksize=_SLICE)
+        connection.register("distinct_values", pa.Table.from_batches(batches, pa.schema([("value", values.type)])))
         tokens = connection.sql(
             "SELECT $prefix || left(sha256($outer || unhex(sha256($inner || encode(value)))), $digits) AS token"
             " FROM distinct_values",
             params={"prefix": f"{self.key_id}:", "outer": outer, "inner": inner, "digits": TOKEN_DIGITS},
         ).to_arrow_table()
         connection.unregister("distinct_values")
-        return tokens["token"].combine_chunks().take(encoded.indices)
+        return tokens["token"].combine_chunks()
 
 
 def key_of(home: Home) -> PseudonymKey:

@@ -16,16 +16,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.contracts import Contract
 from ingestion.durable import put
 from ingestion.home import Home
 from ingestion.landing import Progress
 from ingestion.ledger import Attempt, findings_path, quarantine_path, staged_path
-from ingestion.normalize import Normalizer, Origin
+from ingestion.normalize import Normalizer, Origin, staged_schema
 from ingestion.quarantine import DAMAGED, FINDINGS_SCHEMA, QUARANTINE_SCHEMA, REASONS
 from ingestion.readers import TableReader, open_table
 
-#: Batches of a reader that are typed and written together: a row group of up to 262,144 rows.
-_BATCHES_PER_GROUP = 4
+#: Rows that are typed and written together, at least: a row group.
+_GROUP_ROWS = 131_072
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def stage(home: Home, landed: Path, attempt: Attempt, normalizer: Normalizer, pr
     target = staged_path(*place)
     faults, lost = [], []
     loaded = 0
-    with open_table(landed, name, contract) as reader, _Writer(target, normalizer.schema) as writer:
+    with open_table(landed, name, contract) as reader, _Writer(target, contract) as writer:
         for group in _groups(reader):
             typed = normalizer.normalise(group, origin)
             writer.write(typed.good)
@@ -103,11 +104,13 @@ def _groups(reader: TableReader) -> Iterator[pa.Table]:
     def read() -> None:
         try:
             group: list[pa.RecordBatch] = []
+            rows = 0
             for batch in reader.batches():
                 group.append(batch)
-                if len(group) == _BATCHES_PER_GROUP:
+                rows += batch.num_rows
+                if rows >= _GROUP_ROWS:
                     hand_over(pa.Table.from_batches(group))
-                    group = []
+                    group, rows = [], 0
                 if stopped.is_set():
                     return
             if group:
@@ -131,12 +134,20 @@ def _groups(reader: TableReader) -> Iterator[pa.Table]:
 class _Writer:
     """A Parquet file that appears under its name when it is finished, written by a thread of its own."""
 
-    def __init__(self, target: Path, schema: pa.Schema) -> None:
+    def __init__(self, target: Path, contract: Contract) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         self._target = target
         self._made = target.with_name(f".{target.name}.tmp")
-        # Keys and tokens hardly repeat: a dictionary of them costs time and saves nothing.
-        self._writer = pq.ParquetWriter(self._made, schema, compression="zstd", compression_level=1)
+        # Keys, moments and tokens hardly repeat: a dictionary of them costs time and saves nothing.
+        unique = {column.name for column in contract.columns if column.personal or column.type == "timestamp"}
+        unique |= {*contract.key, "_key", "_row"}
+        schema = staged_schema(contract)
+        self._writer = pq.ParquetWriter(
+            self._made,
+            schema,
+            compression="snappy",
+            use_dictionary=[name for name in schema.names if name not in unique],
+        )
         self._pool = ThreadPoolExecutor(max_workers=1)
         self._pending: Future[None] | None = None
 
