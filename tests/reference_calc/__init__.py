@@ -77,7 +77,7 @@ def calculate(
         unit_metrics=_stack([one.metrics for one in asked]),
         unit_scores=_stack([one.scores for one in asked]),
         unit_rankings=_stack(rankings),
-        period_totals=_stack([period_totals(one.view) for one in asked]),
+        period_totals=_stack([period_totals(one.view, one.sums) for one in asked]),
         unit_months=pd.concat([one.sums.assign(period_code=one.view.period.code) for one in asked], ignore_index=True),
         current=read.current,
         quarantine=read.quarantine,

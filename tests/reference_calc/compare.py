@@ -26,6 +26,7 @@ TABLES: dict[str, tuple[list[str], list[str], list[str]]] = {
         ["unit_group", "unit_name", "tied", "list", "most_improved", "null_reason", "rule_set"],
         ["score", "rank", "rank_best", "rank_worst", "rank_change"],
     ),
+    "period_totals": (["period_code", "area", "figure"], [], ["value", "numerator", "denominator"]),
 }
 #: Figures are sums of at most some thousand terms: what is left is the order of additions.
 TOLERANCE = 1e-9
@@ -35,8 +36,8 @@ def differences(published: dict[str, pd.DataFrame], reference: Result, periods: 
     """One line for each figure that differs and each row that only one side has; empty when all agree."""
     found = []
     for name, (key, texts, numbers) in TABLES.items():
-        ours = _rows(published[name], key, periods)
-        theirs = _rows(getattr(reference, name), key, periods)
+        ours = _rows(_said(published[name], name), key, periods)
+        theirs = _rows(_said(getattr(reference, name), name), key, periods)
         found += [f"{name} {row}: only in the warehouse" for row in ours.keys() - theirs.keys()]
         found += [f"{name} {row}: only in the reference" for row in theirs.keys() - ours.keys()]
         for row in sorted(ours.keys() & theirs.keys()):
@@ -45,6 +46,11 @@ def differences(published: dict[str, pd.DataFrame], reference: Result, periods: 
                 if not (_same_number(one, other) if column in numbers else _same(one, other)):
                     found.append(f"{name} {row} {column}: {one} published, {other} by the reference")
     return found
+
+
+def _said(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows that say something: a total without a single case (0 or 0 of 0) may stand there or not."""
+    return table[table["numerator"].fillna(0) != 0] if name == "period_totals" else table
 
 
 def _rows(table: pd.DataFrame, key: list[str], periods: Sequence[str]) -> dict[tuple[str, ...], dict[str, object]]:

@@ -1,106 +1,113 @@
 """County-level figures of the notice: all units, the operator and UNMAPPED among them, parts that add up.
 
-METRICS.md defines *dispatched* and *closed*; the rest follows from what the notice prints. ``value`` of a share is
-numerator / denominator; of a count it is the count, with the whole it is a part of as denominator.
+METRICS.md defines *dispatched* and *closed*; the rest follows from what the notice prints and from the metrics. A
+part is named ``<whole>/<by>=<which>``: value = numerator / denominator, its denominator the whole. A count has no
+denominator.
 """
 
 from __future__ import annotations
 
 import pandas as pd
 
-from tests.reference_calc.asof import GOOD_LEVELS, View, last_of_ticket
+from tests.reference_calc.asof import GOOD_LEVELS, NOT_THE_UNITS_FAULT, View, last_of_ticket
 from tests.reference_calc.calendar_ import month_of
+from tests.reference_calc.metrics import published
 
-Figure = tuple[str, str, float | None, float | None, float | None]
+Figure = tuple[str, str, float, float | None]
 
-CHANNELS = ["窗口登记", "政务服务APP", "政务服务网", "自助终端"]
-REVIEW_CHANNELS = ["政务服务网", "移动端", "线下实体大厅", "短信", "二维码", "系统默认"]
-DEMANDS = ["咨询", "求助", "投诉", "举报", "建议", "表扬", "其他"]
+DEMAND_GROUPS = {"举报": "举报建议", "建议": "举报建议"}
 
 
-def period_totals(view: View) -> pd.DataFrame:
-    """period_code, area, figure, value, numerator, denominator."""
-    rows = [*cases(view), *reviews(view), *tickets(view), *dispatched(view), *calls(view)]
-    table = pd.DataFrame(rows, columns=["area", "figure", "value", "numerator", "denominator"])
-    numbers = ["value", "numerator", "denominator"]
-    table[numbers] = table[numbers].astype(float)
+def period_totals(view: View, sums: pd.DataFrame) -> pd.DataFrame:
+    """period_code, area, figure, value, numerator, denominator. ``sums`` is the additive grain of all units."""
+    rows = [*county_metrics(sums), *cases(view), *reviews(view), *tickets(view), *dispatched(view), *calls(view)]
+    rows.append(_count("website", "posts_published", _in_period(view, published(view)["发布时间"]).sum()))
+    table = pd.DataFrame(rows, columns=["area", "figure", "numerator", "denominator"])
+    table[["numerator", "denominator"]] = table[["numerator", "denominator"]].astype(float)
+    whole = table["denominator"].fillna(1)
+    table.insert(2, "value", table["numerator"] / whole.where(whole > 0))
     table.insert(0, "period_code", view.period.code)
     return table
 
 
-def _count(area: str, figure: str, part: float, whole: float | None = None) -> Figure:
-    return area, figure, part, part, whole
+def _count(area: str, figure: str, number: float) -> Figure:
+    return area, figure, number, None
 
 
-def _share(area: str, figure: str, part: float, whole: float) -> Figure:
-    return area, figure, part / whole if whole else None, part, whole
+def _parts(area: str, figure: str, by: str, values: pd.Series) -> list[Figure]:
+    """The whole, and its parts by each value that occurs."""
+    counts = values.value_counts()
+    return [(area, f"{figure}/{by}={which}", n, len(values)) for which, n in counts.items()]
 
 
 def _in_period(view: View, times: pd.Series) -> pd.Series:
     return month_of(times).isin([month.number for month in view.period.months])
 
 
+def county_metrics(sums: pd.DataFrame) -> list[Figure]:
+    """Every metric of METRICS.md added up over all units, ranked or not."""
+    totals = sums.groupby(["area", "metric"])[["numerator", "denominator"]].sum(min_count=1)
+    return [
+        (area, metric, numerator, None if pd.isna(denominator) else denominator)
+        for (area, metric), (numerator, denominator) in zip(totals.index, totals.to_numpy(), strict=True)
+        if metric != "dispatched"  # a ticket with two dispatches counts once: see dispatched()
+    ]
+
+
 def cases(view: View) -> list[Figure]:
-    """Cases accepted in the period by channel, and overdue ones by due day."""
+    """Cases accepted in the period by channel."""
     kept = view.cases[~view.cases["is_void"]]
-    accepted = kept[_in_period(view, kept["受理时间"])]
-    due = kept[_in_period(view, kept["due_at"])]
-    overdue = (~(due["办结时间"] <= due["due_at"])).sum()
-    rows = [_count("platform", "cases", len(accepted))]
-    for channel in CHANNELS:
-        part = int((accepted["申请来源"] == channel).sum())
-        rows += [
-            _count("platform", f"cases {channel}", part, len(accepted)),
-            _share("platform", f"share {channel}", part, len(accepted)),
-        ]
-    return [*rows, _count("platform", "overdue cases", overdue, len(due))]
+    return _parts("platform", "cases_accepted", "channel", kept.loc[_in_period(view, kept["受理时间"]), "申请来源"])
 
 
 def reviews(view: View) -> list[Figure]:
-    """Good first and later reviews by channel, all that stand at the cut-off: the notice says 截至目前."""
-    good = view.reviews[view.reviews["评价等级"].isin(GOOD_LEVELS)]
-    rows = [_count("reviews", "good reviews (cumulative)", len(good))]
-    for channel in REVIEW_CHANNELS:
-        part = int((good["评价渠道"] == channel).sum())
-        rows.append(_count("reviews", f"good reviews {channel} (cumulative)", part, len(good)))
-    return rows
+    """Good reviews, first or later, by channel, from the beginning to the period's last day (截至目前)."""
+    to_date = view.reviews[view.reviews["评价时间"].dt.normalize() <= pd.Timestamp(view.period.last.last_day)]
+    real = to_date[(to_date["评价渠道"] != "系统默认") & ~to_date["核实结果"].isin(NOT_THE_UNITS_FAULT)]
+    good = real[real["评价等级"].isin(GOOD_LEVELS)]
+    figure = "good_reviews_to_date"
+    return [_count("platform", figure, len(good)), *_parts("platform", figure, "channel", good["评价渠道"])]
 
 
 def tickets(view: View) -> list[Figure]:
-    """Tickets received (来电) in the period: closed by the cut-off, by demand, answered at once, satisfied."""
+    """Tickets received (来电) in the period: by demand and handling, closed by the cut-off.
+
+    What callers said goes by 回访时间, as it does for the units.
+    """
     received = view.tickets[_in_period(view, view.tickets["来电时间"])]
-    whole = len(received)
-    closed = int(received["办结时间"].notna().sum())
-    rows = [
-        _count("hotline", "tickets received", whole),
-        _count("hotline", "closed", closed, whole),
-        _share("hotline", "closure rate", closed, whole),
-        _count("hotline", "answered directly", int((received["办理方式"] == "直接答复").sum()), whole),
+    closed = received[received["办结时间"].notna()]
+    called = view.tickets[_in_period(view, view.tickets["回访时间"])]
+    reached = called[(called["回访结果"] == "已接通") & called["是否解决"].notna()]
+    rated = called[called["满意度"].isin(["满意", "基本满意", "不满意"])]
+    return [
+        _count("hotline", "tickets_received", len(received)),
+        *_parts("hotline", "tickets_received", "demand", received["诉求类型"].replace(DEMAND_GROUPS)),
+        *_parts("hotline", "tickets_received", "handling", received["办理方式"]),
+        _count("hotline", "tickets_closed", len(closed)),
+        ("hotline", "ticket_closure_rate", len(closed), len(received)),
+        ("hotline", "ticket_callback_rate", closed["回访时间"].notna().sum(), len(closed)),
+        ("hotline", "ticket_solved_rate", (reached["是否解决"] == "解决").sum(), len(reached)),
+        ("hotline", "ticket_satisfied_rate", (rated["满意度"] != "不满意").sum(), len(rated)),
     ]
-    for demand in DEMANDS:
-        part = int((received["诉求类型"] == demand).sum())
-        rows += [
-            _count("hotline", f"demand {demand}", part, whole),
-            _share("hotline", f"share {demand}", part, whole),
-        ]
-    return rows
 
 
 def dispatched(view: View) -> list[Figure]:
-    """Distinct tickets with a counted 主办 dispatch by 派单时间, each for the unit of its last one in the period."""
-    sent = view.dispatches[_in_period(view, view.dispatches["派单时间"])]
-    last = last_of_ticket(sent)
-    by_unit = last["unit_code"].value_counts().sort_index()
-    rows = [_count("hotline", "dispatched", len(last))]
-    return rows + [_count("hotline", f"dispatched {unit}", n, len(last)) for unit, n in by_unit.items()]
+    """Distinct tickets with a counted 主办 dispatch by 派单时间, each for the unit of its last one in the period.
+
+    The whole is no metric of the units added up: a ticket counts once.
+    """
+    last = last_of_ticket(view.dispatches[_in_period(view, view.dispatches["派单时间"])])
+    return [_count("hotline", "dispatched", len(last)), *_parts("hotline", "dispatched", "unit", last["unit_code"])]
 
 
 def calls(view: View) -> list[Figure]:
-    """Calls of the period and per day that was reported."""
+    """Calls of the period, per calendar day, answered, and answered within 15 s (of the days that say so)."""
     days = view.calls[_in_period(view, view.calls["日期"])]
+    timed = days[days["十五秒接通量"].notna()]
     incoming, answered = days["呼入量"].sum(), days["接通量"].sum()
     return [
-        _count("hotline", "calls", incoming),
-        _share("hotline", "calls per day", incoming, len(days)),
-        _share("hotline", "answer rate", answered, incoming),
+        _count("hotline", "calls_in", incoming),
+        ("hotline", "calls_per_day", incoming, sum(month.last_day.day for month in view.period.months)),
+        ("hotline", "call_answer_rate", answered, incoming),
+        ("hotline", "call_answer_15s_rate", timed["十五秒接通量"].sum(), timed["接通量"].sum()),
     ]
