@@ -42,11 +42,15 @@ class WorkbookReader(TableReader):
         super().__init__(name, contract)
         self._closing.append(file.close)
         self._frames = self._read(file)
-        _, self._first_column, merged, marks = next(self._frames)
-        #: Merged ranges (first row, first column, last row, last column) and cells without value, rows from 1.
-        self._merged = [(top + 1, left, bottom + 1, right) for top, left, bottom, right in merged]
-        self._marks = {(row + 1, column): kind for row, column, kind in marks}
-        self._pending = self._first_block()
+        try:
+            _, self._first_column, merged, marks = next(self._frames)
+            #: Merged ranges (first row, first column, last row, last column) and cells without value, rows from 1.
+            self._merged = [(top + 1, left, bottom + 1, right) for top, left, bottom, right in merged]
+            self._marks = {(row + 1, column): kind for row, column, kind in marks}
+            self._pending = self._first_block()
+        except BaseException:
+            self.close()
+            raise
 
     # -- the child ---------------------------------------------------------------------------------------------
 

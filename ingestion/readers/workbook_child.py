@@ -98,7 +98,7 @@ def _frames(file: IO[bytes], size: int, calamine: Any) -> Iterator[tuple[Any, ..
     merged = [(*first, *last) for first, last in table.merged_cell_ranges or ()]
     yield "sheet", start[1], merged, marks
     block: list[list[Any]] = []
-    row = start[0]
+    row = 0  # iter_rows starts at the sheet's first row, and at its first filled column
     for cells in table.iter_rows():
         block.append(cells)
         if len(block) == ROWS_PER_FRAME:
@@ -107,6 +107,8 @@ def _frames(file: IO[bytes], size: int, calamine: Any) -> Iterator[tuple[Any, ..
             block = []
     if block:
         yield "rows", row, _texts(block)
+    if row + len(block) != table.end[0] + 1:
+        raise Refused("its rows could not be counted", "save it again as .xlsx")
     yield ("end",)
 
 
