@@ -265,7 +265,8 @@ def _measure_against_history(
         share = now.share(name)
         before = [value for one in history if (value := one.share(name)) is not None]
         figures[name] = 0.0 if share is None else round(share, 4)
-        figures[f"{name}_change"] = None if share is None or not before else round(share - statistics.median(before), 4)
+        comparable = share is not None and len(before) >= MIN_MONTHS
+        figures[f"{name}_change"] = round((share or 0.0) - statistics.median(before), 4) if comparable else None
 
 
 def _emptied(dataset: str, now: profile.Profile, history: list[profile.Profile]) -> Items:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+#: Signs of the shortest number that is looked for: a mobile number.
+SHORTEST = 11
+
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 _PHONE = r"1[3-9][0-9][ \-]?[0-9]{4}[ \-]?[0-9]{4}"
 #: 18 digits with a date of birth in them; the check digit is looked at separately.
@@ -45,4 +48,4 @@ def found_sql(text: str) -> str:
     weighted = " + ".join(f"substr(c, {place + 1}, 1)::int * {weight}" for place, weight in enumerate(_WEIGHTS))
     checked = f"substr('10X98765432', ({weighted}) % 11 + 1, 1) = upper(substr(c, 18, 1))"
     identity = f"len(list_filter({candidates}, lambda c: {checked})) > 0"
-    return f"length({text}) >= 11 and ({phone} or {identity})"
+    return f"length({text}) >= {SHORTEST} and ({phone} or {identity})"

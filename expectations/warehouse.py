@@ -15,7 +15,7 @@ import duckdb
 
 from expectations import measures, store
 from expectations.judge import Measure, judge, read_expectations
-from expectations.personal import found_sql, scrubbed
+from expectations.personal import SHORTEST, found_sql, scrubbed
 from ingestion.errors import AuditFailed
 from ingestion.home import Home
 
@@ -125,24 +125,16 @@ def _personal(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         """,
         [list(PUBLISHED_SCHEMAS)],
     ).fetchall()
-    by_table: dict[tuple[str, str], list[str]] = {}
-    for schema, table, column in columns:
-        by_table.setdefault((schema, table), []).append(column)
-    found = []
-    for (schema, table), names in by_table.items():
-        # One look at all texts of a row together; only where that finds something is each column looked at.
-        together = found_sql("concat_ws(chr(10), " + ", ".join(f'"{name}"' for name in names) + ")")
-        if not _rows(connection, f'(select 1 from "{schema}"."{table}" where {together} limit 1)'):
-            continue
-        counts = ", ".join(f"count(*) filter (where {_one(name)})" for name in names)
-        row = connection.execute(f'select {counts} from "{schema}"."{table}"').fetchone() or ()
-        found += [
-            {"table": f"{schema}.{table}", "column": name, "rows": count}
-            for name, count in zip(names, row, strict=True)
-            if count
-        ]
-    return found
-
-
-def _one(name: str) -> str:
-    return found_sql(f'"{name}"')
+    if not columns:
+        return []
+    # Distinct long values first: codes fall away, what repeats is looked at once, and the patterns are compiled once.
+    texts = " union all ".join(
+        f"select '{schema}.{table}' as table_name, '{column}' as column_name, \"{column}\" as text, count(*) as rows "
+        f'from "{schema}"."{table}" where length("{column}") >= {SHORTEST} group by all'
+        for schema, table, column in columns
+    )
+    found = connection.execute(
+        f"select table_name, column_name, sum(rows)::bigint from ({texts}) where {found_sql('text')} "
+        "group by all order by all"
+    ).fetchall()
+    return [{"table": table, "column": column, "rows": rows} for table, column, rows in found]

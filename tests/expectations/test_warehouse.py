@@ -61,11 +61,15 @@ create table audit.reconciliation as select 'platform_cases' as dataset, 10 as r
     1 as rows_quarantined, 9 as rows_staged, 7 as rows_current, 1 as rows_superseded, 1 as rows_deleted;
 create table staged.requested_periods as select '2022-07' as period_code, false as provisional;
 create table staged.platform_cases as select 'C1' as case_no, false as _deleted, 'f' as _file, 2 as _row;
+create table staged.delivered_months as
+    select * from (values ('platform_cases', '2022-07'), ('hotline_tickets', '2022-07')) as t(dataset, month);
 create table staged.platform_reviews as
-    select 'R1' as review_no, 'C1' as case_no, false as _deleted, 'f' as _file, 2 as _row;
+    select 'R1' as review_no, 'C1' as case_no, timestamp '2022-07-08 09:00:00' as reviewed_at,
+        false as _deleted, 'f' as _file, 2 as _row;
 create table staged.hotline_tickets as select 'T1' as ticket_no, false as _deleted, 'f' as _file, 2 as _row;
 create table staged.hotline_dispatches as
-    select 'T1' as ticket_no, 1 as dispatch_no, false as _deleted, 'f' as _file, 2 as _row;
+    select 'T1' as ticket_no, 1 as dispatch_no, timestamp '2022-07-08 09:00:00' as dispatched_at,
+        false as _deleted, 'f' as _file, 2 as _row;
 create table staged.hotline_exclusions as select 'T1' as ticket_no, false as _deleted, 'f' as _file, 2 as _row;
 create table staged.cms_media_accounts as select '微信' as platform, '精河发布' as account_name;
 create table staged.cms_media_posts as
@@ -211,7 +215,7 @@ def test_a_planted_fault_refuses_the_warehouse(home: Home, run_dir: Path, fault:
 
 WARNINGS = {
     "review_without_case": "update staged.platform_reviews set case_no = 'C9'",
-    "dispatch_without_ticket": "insert into staged.hotline_dispatches values ('T9', 1, false, 'f', 3)",
+    "dispatch_without_ticket": "insert into staged.hotline_dispatches values ('T9', 1, '2022-07-09', false, 'f', 3)",
     "exclusion_without_dispatch": "update staged.hotline_exclusions set ticket_no = 'T9'",
     "media_post_without_account": "update staged.cms_media_posts set account_name = '无'",
     "platform_flag_disagrees": "update core.fct_cases set platform_overdue = false where case_no = 'C2'",
@@ -240,6 +244,13 @@ def test_numbers_that_are_no_personal_data_pass(home: Home, run_dir: Path) -> No
         "('P3', repeat('a13912345678b', 4)), ('P4', '110105194912310021'), ('P5', null), ('P6', '')",
     )
     plant(run_dir, "create table core.digests as select sha256(n::varchar) as digest from range(20000) as t(n)")
+    validate_published(home, run_dir / "warehouse.duckdb", run_dir)
+    assert failed(home) == []
+
+
+def test_a_review_of_a_case_from_before_the_first_delivery_is_no_gap(home: Home, run_dir: Path) -> None:
+    """The demo's first delivery of reviews holds years of them, and no cases that old were ever asked for."""
+    plant(run_dir, "update staged.platform_reviews set case_no = 'C9', reviewed_at = '2022-06-30 23:59:59'")
     validate_published(home, run_dir / "warehouse.duckdb", run_dir)
     assert failed(home) == []
 
