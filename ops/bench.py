@@ -1,0 +1,121 @@
+"""``make bench``: a county's month through the real DAGs against an empty DAG, each in one fresh process.
+
+Measured is the monthly run of a county in business: earlier months are delivered and published before the clock starts,
+then one month of all three systems is pulled, validated, built, audited and published (``dag.test`` of the four DAGs).
+The yardstick is ``dag.test`` of a DAG with one empty task: what this Airflow costs on this machine before any work.
+Both migrate no database and start from compiled bytecode; they take turns, and the medians are compared.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ingestion.home import PROJECT, Home
+from ops import connections, sources
+from ops.runtime import RunFailed
+from ops.settings import AirflowHome, environment
+
+TARGET = 2.5
+HISTORY = ["2022-05", "2022-06", "2022-07"]
+MONTH = "2022-08"
+
+EMPTY_DAG = """from airflow.sdk import DAG, task
+with DAG("empty", schedule=None):
+    @task
+    def nothing():
+        pass
+    nothing()
+"""
+
+
+@click.command()
+@click.option("--repeats", default=3, show_default=True, help="How often each side is measured.")
+def main(repeats: int) -> None:
+    """Measure and write var/bench.json; ends with code 1 when a run fails (not when the target is missed)."""
+    console = Console()
+    results = Home.from_env().root / "bench.json"
+    with tempfile.TemporaryDirectory(prefix="tongbao-bench-") as folder:
+        base = Path(folder)
+        ready = Home(base / "ready")
+        exports = sources.generate(ready, "notice", 2022, console)
+        (base / "empty").mkdir()
+        (base / "empty" / "empty.py").write_text(EMPTY_DAG)
+        console.print(f"history: {', '.join(HISTORY)} …")
+        _migrate(ready)
+        _measure(ready, "history", exports)
+        seconds: dict[str, list[float]] = {"empty": [], "county": []}
+        rss: dict[str, list[float]] = {"empty": [], "county": []}
+        for turn in range(repeats):
+            for what in ("empty", "county"):
+                home = Home(base / f"{what}-{turn}")
+                shutil.copytree(ready.root, home.root, symlinks=True, ignore=shutil.ignore_patterns("exports"))
+                took, peak = _measure(home, what, exports, dags=base / "empty" if what == "empty" else PROJECT / "dags")
+                seconds[what].append(took)
+                rss[what].append(peak)
+                console.print(f"{what:<7} {took:6.1f} s  {peak:6.0f} MiB")
+                shutil.rmtree(home.root)
+    ratio = statistics.median(seconds["county"]) / statistics.median(seconds["empty"])
+    console.print(f"county month / empty DAG = {ratio:.2f} (target: at most {TARGET})")
+    _merge(
+        results,
+        {
+            "ratios": {"county_vs_empty_dag": round(ratio, 3)},
+            "peak_rss_mib": {"county_month": round(max(rss["county"])), "empty_dag": round(max(rss["empty"]))},
+            "seconds": {name: [round(s, 2) for s in runs] for name, runs in seconds.items()},
+        },
+    )
+    console.print(f"written: {results}")
+
+
+def _migrate(home: Home) -> None:
+    """A metadata database with the writer's pool, made before anything is timed."""
+    AirflowHome.of(home).prepare()
+    for arguments in (["db", "migrate"], ["pools", "set", "warehouse", "1", "one writer of the warehouse"]):
+        env = environment(home, 1, {})
+        done = subprocess.run([sys.executable, "-m", "airflow", *arguments], env=env, capture_output=True, check=False)
+        if done.returncode:
+            raise RunFailed(f"airflow {arguments[0]} failed: {done.stderr.decode(errors='replace')[-500:]}")
+
+
+def _measure(home: Home, what: str, exports: Path, *, dags: Path = PROJECT / "dags") -> tuple[float, float]:
+    """Seconds and peak MiB of one fresh process that runs `what` (see :func:`_child`)."""
+    env = environment(home, 1, connections.of_folder(exports), dags=dags)
+    log = home.root / f"{what}.log"
+    command = [sys.executable, "-m", "ops.bench_child", what, *(HISTORY if what == "history" else [MONTH])]
+    started = time.monotonic()
+    with log.open("wb") as output:
+        done = subprocess.run(command, env=env, cwd=home.root, stdout=output, stderr=subprocess.STDOUT, check=False)
+    took = time.monotonic() - started
+    if done.returncode:
+        tail = log.read_text(errors="replace")[-1500:]
+        raise RunFailed(f"the {what} side of the bench failed: {tail}")
+    return took, float((home.root / "peak_rss_mib").read_text())
+
+
+def _merge(path: Path, found: dict[str, dict]) -> None:
+    """Add to the results that other benches have written."""
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    for section, figures in found.items():
+        kept[section] = {**kept.get(section, {}), **figures}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".json.part")
+    temporary.write_text(json.dumps(kept, indent=2) + "\n")
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except RunFailed as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
