@@ -60,21 +60,25 @@ def dbt_build(
     target.mkdir()
     _take_cache(home, target)
     folders = [home.staged, run_dir, seeds_folder(project)]
-    environment = {
+    variables = {
         WAREHOUSE_VARIABLE: str(run_dir / "warehouse.duckdb"),
         FOLDERS_VARIABLE: os.pathsep.join(map(str, folders)),
     }
     arguments = [
         *("--no-use-colors", "--no-use-colors-file", "--log-level", "none", "--log-level-file", "info"),
         *("--log-path", str(target), "--no-send-anonymous-usage-stats", "--no-version-check", "--no-print"),
+        # The manifest is half a second of every run and read by nobody here.
+        "--no-write-json",
         *("build", "--exclude-resource-type", "unit_test", "--project-dir", str(project)),
         *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
     ]
-    with _environment(environment):
+    with _environment(variables):
         try:
             outcome = dbtRunner(callbacks=[report]).invoke(arguments)
         finally:
             # The adapter would hold the file, and with it the write lock, until the process ends.
+            if environment := DuckDBConnectionManager._ENV:
+                environment.close()
             DuckDBConnectionManager.close_all_connections()
     results = getattr(outcome.result, "results", None)
     if results is None:
@@ -84,7 +88,7 @@ def dbt_build(
         counts = ", ".join(f"{number} {status}" for status, number in sorted(summary.counts.items()))
         shown = summary.failures[:_SHOWN]
         if more := len(summary.failures) - len(shown):
-            shown.append(f"… and {more} more, see {target / 'run_results.json'}")
+            shown.append(f"… and {more} more, see {target / 'dbt.log'}")
         raise BuildFailed("\n  ".join([f"dbt: {counts}", *shown]))
     _keep_cache(home, target)
     return summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import duckdb
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ingestion.contracts import CONTRACTS
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 from ingestion.period import Period
@@ -21,9 +23,14 @@ from publishing.tables import ranking_tables
 #: Unmapped names listed; the rest is in audit.unmapped_units.
 _UNMAPPED_SHOWN = 10
 
-_QUARANTINED = """
-SELECT dataset, reason, count(*) AS rows, count(DISTINCT (month, file)) AS files
-FROM audit.quarantine GROUP BY ALL ORDER BY ALL
+_QUARANTINED = (
+    "SELECT dataset, reason, count(*) FROM audit.quarantine GROUP BY ALL ORDER BY dataset, count(*) DESC, reason"
+)
+
+_UNMAPPED = """
+SELECT unit_name, list(dataset ORDER BY dataset), sum(rows_unmapped)::BIGINT,
+    any_value(nearest_1), any_value(nearest_2), any_value(nearest_3)
+FROM audit.unmapped_units GROUP BY unit_name ORDER BY 3 DESC, 1
 """
 
 
@@ -47,7 +54,9 @@ def summary(home: Home, period: str, console: Console | None = None) -> None:
         table = Table(title=f"{period_name(code)} {labels()['overall']}排名 · {group}", title_justify="left")
         for name in shown:
             number = name in (columns["rank"], columns["score"], columns["rank_change"], columns["interval"])
-            table.add_column(name, justify="right" if number else "left")
+            # A cut name or reason would be worse than a long line.
+            unit = name == columns["unit_name"]
+            table.add_column(name, justify="right" if number else "left", no_wrap=number or unit, overflow="fold")
         for row in rows[shown].itertuples(index=False, name=None):
             table.add_row(*(_cell(name, value) for name, value in zip(shown, row, strict=True)))
         console.print(table)
@@ -87,27 +96,34 @@ def _quarantine(console: Console, connection: duckdb.DuckDBPyConnection) -> None
     if not rows:
         console.print("隔离数据：无")
         return
-    table = Table(title="隔离数据（未计入，见 audit.quarantine）", title_justify="left")
-    for name in ("数据集", "原因"):
-        table.add_column(name)
-    for name in ("行数", "文件数"):
-        table.add_column(name, justify="right")
-    for dataset, reason, count, files in rows:
-        table.add_row(escape(dataset), escape(quarantine_reason(reason)), str(count), str(files))
+    reasons: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for dataset, reason, count in rows:
+        reasons[dataset].append((quarantine_reason(reason), count))
+    table = Table(title="隔离数据（未计入，逐行见 audit.quarantine）", title_justify="left")
+    table.add_column("数据集", no_wrap=True)
+    table.add_column("行数", justify="right")
+    table.add_column("原因", overflow="fold")
+    for dataset, found in reasons.items():
+        text = "；".join(f"{reason} {count}" for reason, count in found)
+        table.add_row(_dataset(dataset), str(sum(count for _, count in found)), escape(text))
     console.print(table)
 
 
 def _unmapped(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
-    found = connection.execute("SELECT * FROM audit.unmapped_units LIMIT ?", [_UNMAPPED_SHOWN])
-    names = [column[0] for column in found.description or []]
-    rows = found.fetchall()
+    rows = connection.execute(_UNMAPPED).fetchall()
     if not rows:
         console.print("未匹配单位：无")
         return
-    total = connection.execute("SELECT count(*) FROM audit.unmapped_units").fetchone()
-    table = Table(title=f"未匹配单位（共 {total[0] if total else 0} 个，计入全县、不参加排名）", title_justify="left")
-    for name in names:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+    table = Table(title=f"未匹配单位（共 {len(rows)} 个，计入全县、不参加排名）", title_justify="left")
+    table.add_column("名称", no_wrap=True)
+    table.add_column("行数", justify="right")
+    table.add_column("数据集", overflow="fold")
+    table.add_column("最接近的已知单位", overflow="fold")
+    for name, datasets, count, *nearest in rows[:_UNMAPPED_SHOWN]:
+        known = "、".join(unit for unit in dict.fromkeys(nearest) if unit)
+        table.add_row(escape(name), str(count), "、".join(map(_dataset, datasets)), escape(known))
     console.print(table)
+
+
+def _dataset(name: str) -> str:
+    return CONTRACTS[name].title if name in CONTRACTS else escape(name)

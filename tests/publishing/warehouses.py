@@ -38,7 +38,8 @@ CREATE TABLE core.dim_metric AS SELECT * FROM (VALUES
     ('2022.1', 'platform', 'cases_accepted', 6, '受理办件量', 'count', NULL)
 ) AS t(rule_set, area, metric, metric_order, name_zh, kind, weight);
 CREATE TABLE audit.reconciliation AS SELECT 'platform_cases' AS dataset, true AS is_balanced;
-CREATE TABLE audit.unmapped_units AS SELECT 'cms_posts' AS dataset, '托里镇八家户' AS unit_name, 3 AS rows_unmapped;
+CREATE TABLE audit.unmapped_units AS SELECT 'cms_posts' AS dataset, '托里镇八家户' AS unit_name, 3 AS rows_unmapped,
+    '八家户农场' AS nearest_1, '托里镇' AS nearest_2, NULL::VARCHAR AS nearest_3;
 CREATE TABLE audit.quarantine AS SELECT * FROM (VALUES
     ('platform_cases', '2022-07', 'a.csv', 3, 'missing_key'), ('platform_cases', '2022-07', 'a.csv', 4, 'missing_key')
 ) AS t(dataset, month, file, row, reason);
