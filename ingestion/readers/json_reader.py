@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from dataclasses import replace
 from operator import methodcaller
 from typing import Any, BinaryIO
 
@@ -13,127 +13,121 @@ import pyarrow as pa
 from ingestion.contracts import Contract
 from ingestion.readers.cells import narrow, number_text
 from ingestion.readers.headers import HeaderMap
+from ingestion.readers.json_pages import NotAPage, Page
 from ingestion.readers.table import Chunk, TableReader
 
-#: Larger page objects are refused: a page is parsed as a whole.
-LARGEST = 512 << 20
-
-
-class _Refused(ValueError):
-    """What the decoder's hooks found; its text holds no value."""
+_CELLS = {str, int, float, bool, type(None)}
 
 
 class JsonReader(TableReader):
-    """One page object; ``_row`` is the index of the row in it, from 1."""
+    """One page object; ``_row`` is the index of the row in it, from 1.
+
+    JSON has no header line: ``columns`` and the like are those of the first rows until ``batches`` is exhausted.
+    """
 
     def __init__(self, file: BinaryIO, name: str, contract: Contract) -> None:
         super().__init__(name, contract)
         self._closing.append(file.close)
-        page = self._page(file)
-        self._rows = self._checked_rows(page)
-        self._read_header()
+        self._known = {narrow(column.header): column.name for column in contract.columns}
+        self._page = Page(file)
+        self._runs = self._checked_runs()
+        self._first = next(self._runs, [])
+        self._use_header(self._header(self._keys(self._first), bool(self._first)))
 
-    def _page(self, file: BinaryIO) -> dict[str, Any]:
-        data = file.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise self._refusal(f"a page of more than {LARGEST >> 20} MB", "deliver it in several pages")
+    # -- the page ----------------------------------------------------------------------------------------------
+
+    def _checked_runs(self) -> Iterator[list[dict[str, Any]]]:
+        """Runs of rows; what stands beside them is checked when all are read."""
         try:
-            text = data.decode("utf-8-sig")
-            page = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
-        except UnicodeDecodeError as error:
-            raise self._refusal(f"byte {error.start + 1} is not UTF-8", "JSON is UTF-8: export it again") from None
-        except json.JSONDecodeError as error:
-            raise self._refusal(
-                f"no JSON at line {error.lineno}, column {error.colno}: {error.msg}", "it may be cut: export it again"
-            ) from None
-        except _Refused as error:
+            for rows in self._page.runs():
+                if set(map(type, rows)) - {dict}:
+                    raise self._refusal("a row that is no object {header: value}", "export it again")
+                if rows:
+                    yield rows
+        except NotAPage as error:
             raise self._refusal(str(error), "export it again") from None
-        except (RecursionError, ValueError):
-            raise self._refusal("nested too deeply, or a number with thousands of digits", "export it again") from None
-        if not isinstance(page, dict):
-            raise self._refusal("not a page object", 'deliver {"dataset": ..., "rows": [...]}')
-        return page
-
-    def _checked_rows(self, page: dict[str, Any]) -> list[dict[str, Any]]:
-        if page.get("dataset", self.contract.dataset) != self.contract.dataset:
+        fields = self._page.fields
+        if fields.get("dataset", self.contract.dataset) != self.contract.dataset:
             raise self._refusal(f"the page is of another dataset than {self.contract.dataset}", "deliver it there")
-        rows = page.get("rows")
-        if not isinstance(rows, list):
-            raise self._refusal("no list of rows", 'a month with nothing is "rows": []')
-        kinds = set(map(type, rows)) - {dict}
-        if kinds:
-            raise self._refusal("a row that is no object {header: value}", "export it again")
-        return rows
+        period = fields.get("period")
+        self.period = period if isinstance(period, str) else None
 
-    def _read_header(self) -> None:
-        keys = dict.fromkeys(key for keys in set(map(tuple, self._rows)) for key in keys)
-        known = {narrow(column.header): column for column in self.contract.columns}
-        self._keys: dict[str, str] = {}
-        extra = []
-        for key in keys:
-            column = known.get(narrow(key))
-            if column is None:
-                extra.append(key)
-            elif column.name in self._keys:
-                raise self._refusal(f"column {column.header} stands twice in a row", "leave one of them out")
-            else:
-                self._keys[column.name] = key
-        if not self._rows:
-            self._keys = {column.name: column.header for column in self.contract.columns}
-        missing = [column for column in self.contract.columns if column.name not in self._keys]
-        required = [column.header for column in missing if not column.optional]
-        if required:
+    # -- the columns -------------------------------------------------------------------------------------------
+
+    def _keys(self, rows: list[dict[str, Any]]) -> dict[str, str]:
+        """Column -> key of the rows; keys that the contract does not know stand under themselves."""
+        keys: dict[str, str] = {}
+        for key in dict.fromkeys(key for keys in set(map(tuple, rows)) for key in keys):
+            name = self._known.get(narrow(key), key)
+            if name in keys:
+                raise self._refusal(f"column {narrow(key)[:40]} stands twice in a row", "leave one of them out")
+            keys[name] = key
+        return keys
+
+    def _header(self, keys: dict[str, str], has_rows: bool) -> HeaderMap:
+        missing = [column for column in self.contract.columns if has_rows and column.name not in keys]
+        if required := [column.header for column in missing if not column.optional]:
             raise self._refusal(f"no row has {'、'.join(required)}", f"add what {self.contract.title} needs")
-        present = tuple(column.name for column in self.contract.columns if column.name in self._keys)
-        self._use_header(
-            HeaderMap(
-                0,
-                tuple(self.contract.column(name).header for name in present),
-                {name: position for position, name in enumerate(present)},
-                present,
-                tuple(extra),
-                tuple(column.name for column in missing),
-                (),
-            )
+        return HeaderMap(
+            row=0,
+            cells=tuple(column.header for column in self.contract.columns),
+            positions={column.name: position for position, column in enumerate(self.contract.columns)},
+            present=tuple(column.name for column in self.contract.columns if column not in missing),
+            extra=tuple(key for name, key in keys.items() if name not in self.contract.by_name),
+            missing_optional=tuple(column.name for column in missing),
+            unnamed=(),
         )
 
-    def _chunks(self) -> Iterator[Chunk]:
-        for start in range(0, len(self._rows), 65_536):
-            rows = self._rows[start : start + 65_536]
-            numbers = np.arange(start + 1, start + len(rows) + 1, dtype=np.int64)
-            columns = [self._column(rows, name) for name in self.columns]
-            yield Chunk(columns, numbers)
+    def _note_new_keys(self, keys: dict[str, str]) -> None:
+        """Keys that only later rows have."""
+        header = self.header
+        if header is None or (keys.keys() <= {*header.present, *header.extra}):
+            return
+        present = tuple(name for name in self.contract.by_name if name in header.present or name in keys)
+        extra = tuple(
+            key for name, key in keys.items() if name not in self.contract.by_name and key not in header.extra
+        )
+        missing = tuple(name for name in header.missing_optional if name not in keys)
+        self.findings = [finding for finding in self.findings if finding.column not in set(present)]
+        self._report_extra(extra, None)
+        self.header = replace(header, present=present, extra=header.extra + extra, missing_optional=missing)
 
-    def _column(self, rows: list[dict[str, Any]], name: str) -> pa.StringArray:
-        values = list(map(methodcaller("get", self._keys[name], ""), rows))
+    # -- the rows ----------------------------------------------------------------------------------------------
+
+    def _chunks(self) -> Iterator[Chunk]:
+        rows, start = self._first, 1
+        while rows:
+            keys = self._keys(rows)
+            self._note_new_keys(keys)
+            columns = [self._column(rows, column.name, keys) for column in self.contract.columns]
+            yield Chunk(columns, np.arange(start, start + len(rows), dtype=np.int64))
+            start += len(rows)
+            rows = next(self._runs, [])
+
+    def _column(self, rows: list[dict[str, Any]], name: str, keys: dict[str, str]) -> pa.StringArray:
+        if name not in keys:
+            return pa.array([""] * len(rows), pa.string())
+        values = list(map(methodcaller("get", keys[name], ""), rows))
         kinds = set(map(type, values))
+        header = self.contract.column(name).header
         if not kinds <= {str}:
-            if kinds - {str, int, float, bool, type(None)}:
-                header = self.contract.column(name).header
+            if kinds - _CELLS:
                 raise self._refusal(f"a list or object in column {header}", "a cell is a text, a number or null")
-            values = [value if type(value) is str else _text(value) for value in values]
+            # With the type, since 1, 1.0 and True are equal; each distinct value becomes text once.
+            typed = list(zip(map(type, values), values, strict=True))
+            text = {pair: _text(pair[1]) for pair in set(typed)}
+            values = list(map(text.__getitem__, typed))
         try:
             return pa.array(values, pa.string())
         except (UnicodeEncodeError, pa.ArrowInvalid):
-            raise self._refusal(
-                f"half a surrogate pair in column {self.contract.column(name).header}", "export it again"
-            ) from None
+            raise self._refusal(f"half a surrogate pair in column {header}", "export it again") from None
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
     if isinstance(value, bool):
         return "是" if value else "否"
     return number_text(value)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _Refused("a key that stands twice in one object")
-    return found
-
-
-def _constant(_: str) -> float:
-    raise _Refused("NaN or Infinity, which JSON does not know")

@@ -73,6 +73,8 @@ class TableReader(ABC):
         self.rows_in = 0
         self.rows_other = 0
         self.header: HeaderMap | None = None
+        #: The period that the file itself names (JSON pages do), complete after ``batches``; else None.
+        self.period: str | None = None
         self._closing: list[Callable[[], object]] = []
 
     # -- what a user of the reader sees ------------------------------------------------------------------------
@@ -132,10 +134,7 @@ class TableReader(ABC):
     def _use_header(self, header: HeaderMap) -> None:
         """Take this header; reports extra and missing columns."""
         self.header = header
-        for text in header.extra:
-            self.findings.append(
-                Finding(header.row or None, None, "extra_column", f"unknown column {text[:40]!r} is kept out")
-            )
+        self._report_extra(header.extra, header.row or None)
         for missing in header.missing_optional:
             self.findings.append(
                 Finding(
@@ -145,6 +144,10 @@ class TableReader(ABC):
                     f"{self.contract.column(missing).header} is absent",
                 )
             )
+
+    def _report_extra(self, headers: tuple[str, ...], row: int | None) -> None:
+        for text in headers:
+            self.findings.append(Finding(row, None, "extra_column", f"unknown column {text[:40]!r} is kept out"))
 
     def _set_aside(self, row: int, reason: str, text: str, column: Column | None = None) -> None:
         """Count a row as damaged; only the mask of ``text`` is kept."""

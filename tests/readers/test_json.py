@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingestion.errors import DeliveryRefused
+from ingestion.readers import json_pages
 from tests.readers.helpers import Read, contract_for, read_bytes
 
 HEADERS = ["办件编号", "办理单位", "承诺时限", "更新时间"]
@@ -35,6 +40,43 @@ def test_page(tmp_path: Path) -> None:
     assert (got.numbers, got.rows_in, got.rows_other) == ([1, 2, 3, 4], 4, 0)
 
 
+def test_large_pages_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cuts between rows are found wherever the pieces end, also where a text looks like one."""
+    rows = [{**ROW, "办件编号": f"A{n}", "办理单位": '},{"办件编号": "' * (n % 3) + "x" * (n % 40)} for n in range(400)]
+    rows[300]["晚到"] = 1
+    content = {"rows": rows, "page": 1, "note": "},{", "dataset": "sample", "period": "2022-07"}
+    whole = sample(tmp_path, content)
+    assert len(whole.rows) == 400
+    for window in (100, 1000, 7777):
+        monkeypatch.setattr(json_pages, "WINDOW", window)
+        monkeypatch.setattr(json_pages, "BLOCK", window)
+        assert sample(tmp_path, content) == whole
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {header: st.text(st.characters(exclude_categories=["Cs"]), max_size=6) for header in HEADERS}
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.sampled_from([None, 1]),
+    st.integers(10, 400),
+)
+def test_round_trip(rows: list[dict[str, str]], indent: int | None, window: int) -> None:
+    every_text = contract_for(HEADERS, optional=tuple(HEADERS[1:3]), text=tuple(HEADERS[1:3]))
+    rows = [{**row, "办件编号": f"K{n}", "更新时间": "t"} for n, row in enumerate(rows)]
+    want = [tuple(pc.utf8_trim_whitespace(row[header]).as_py() or None for header in HEADERS) for row in rows]
+    content = json.dumps({"rows": rows}, indent=indent).encode()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_pages, "WINDOW", window)
+        patch.setattr(json_pages, "BLOCK", window)
+        got = read_bytes(Path(folder), "page.json", content, every_text)
+    assert got.rows == want
+
+
 def test_nothing_extra_and_missing(tmp_path: Path) -> None:
     assert sample(tmp_path, {"rows": []}).rows_in == 0
     rows = [{"办件编号": "A1", "办理单位": "x", "更新时间": "t", "多": 1}]
@@ -45,7 +87,7 @@ def test_nothing_extra_and_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ([], "not a page object"),
+        ([], "no JSON page object"),
         ({"dataset": "other", "rows": []}, "another dataset"),
         ({"dataset": "sample"}, "no list of rows"),
         ({"rows": {"a": 1}}, "no list of rows"),
@@ -56,7 +98,7 @@ def test_nothing_extra_and_missing(tmp_path: Path) -> None:
         (b'{"rows": [{"a": NaN}]}', "NaN"),
         (b'{"rows": [{"a": 1, "a": 2}]}', "twice"),
         (json.dumps({"rows": [{**ROW, " 办件编号": "x"}]}).encode(), "twice"),
-        (b'{"rows": [{"a": 1}', "no JSON at line 1"),
+        (b'{"rows": [{"a": 1}', "no JSON before the first"),
         (json.dumps({"rows": [ROW]}).encode() + b"x", "no JSON"),
         (b'{"rows": [' + b"[" * 100_000, "nested"),
         (b'{"rows": [{"a": ' + b"9" * 5000 + b"}]}", "digits"),
