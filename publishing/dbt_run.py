@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -58,7 +59,7 @@ def dbt_build(
 
     target = run_dir / "dbt"
     target.mkdir()
-    _take_cache(home, target)
+    _take_cache(home, project, target)
     folders = [home.staged, run_dir, seeds_folder(project)]
     variables = {
         WAREHOUSE_VARIABLE: str(run_dir / "warehouse.duckdb"),
@@ -90,7 +91,7 @@ def dbt_build(
         if more := len(summary.failures) - len(shown):
             shown.append(f"… and {more} more, see {target / 'dbt.log'}")
         raise BuildFailed("\n  ".join([f"dbt: {counts}", *shown]))
-    _keep_cache(home, target)
+    _keep_cache(home, project, target)
     return summary
 
 
@@ -134,16 +135,22 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _take_cache(home: Home, target: Path) -> None:
-    cached = home.runs / ".dbt" / _PARSE_CACHE
+def _cache(home: Home, project: Path) -> Path:
+    # dbt keeps absolute paths in it: a project that lies elsewhere has a cache of its own.
+    place = hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:16]
+    return home.runs / ".dbt" / f"{place}.msgpack"
+
+
+def _take_cache(home: Home, project: Path, target: Path) -> None:
+    cached = _cache(home, project)
     if cached.exists():
         shutil.copyfile(cached, target / _PARSE_CACHE)
 
 
-def _keep_cache(home: Home, target: Path) -> None:
+def _keep_cache(home: Home, project: Path, target: Path) -> None:
     if not (target / _PARSE_CACHE).exists():
         return
-    cached = home.runs / ".dbt" / _PARSE_CACHE
+    cached = _cache(home, project)
     cached.parent.mkdir(exist_ok=True)
     temporary = cached.with_name(f".{target.parent.name}.tmp")
     shutil.copyfile(target / _PARSE_CACHE, temporary)

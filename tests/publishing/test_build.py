@@ -92,7 +92,16 @@ def test_build_lays_in_what_the_models_read(home: Home) -> None:
     ]
     assert not (warehouse.parent / "warehouse.duckdb.wal").exists()
     assert "TONGBAO_WAREHOUSE" not in os.environ
-    assert (home.runs / ".dbt" / "partial_parse.msgpack").is_file()
+    assert len(list((home.runs / ".dbt").iterdir())) == 1
+
+
+def test_parse_cache_is_not_taken_from_a_project_elsewhere(home: Home, tmp_path: Path) -> None:
+    """The cache of one checkout named the seeds of another, which the new build may not read."""
+    deliver(home, "platform_cases", "2022-07", [{"case_no": "A1"}])
+    moved = Path(shutil.copytree(MINI, tmp_path / "moved"))
+    (moved / "seeds" / "names.csv").write_text("code,name\na,甲\n")
+    for project, names in ((MINI, 2), (moved, 1), (MINI, 2)):
+        assert query(build(home, ["2022-07"], "run-1", project=project), "SELECT names FROM known") == [(names,)]
 
 
 def test_staged_columns_are_typed_also_without_any_file(home: Home) -> None:
