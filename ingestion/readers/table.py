@@ -65,6 +65,9 @@ class TableReader(ABC):
     ``rows_other`` is 0.
     """
 
+    #: Can a value stand in the wrong column because a separator was lost or added? Not in a sheet of cells.
+    shifts = True
+
     def __init__(self, name: str, contract: Contract) -> None:
         self.name = name
         self.contract = contract
@@ -198,13 +201,19 @@ class TableReader(ABC):
                 drop &= column.is_null().to_numpy(zero_copy_only=False)
             self.rows_other += int(drop.sum())
         for position in header.unnamed:
-            if columns[position].null_count < len(rows):
-                filled = columns[position].is_valid().to_numpy(zero_copy_only=False)
-                drop = np.zeros(len(rows), dtype=bool) if drop is None else drop
-                for index in np.flatnonzero(filled & ~drop):
-                    value = columns[position][int(index)].as_py()
-                    self._set_aside(int(rows[index]), f"value in column {position + 1}, which has no header", value)
-                drop |= filled
+            if columns[position].null_count == len(rows):
+                continue
+            filled = columns[position].is_valid().to_numpy(zero_copy_only=False)
+            if not self.shifts:
+                first = int(rows[np.argmax(filled)])
+                detail = f"values in column {position + 1}, which has no header, are kept out"
+                self.findings.append(Finding(first, None, "value_without_header", detail))
+                continue
+            drop = np.zeros(len(rows), dtype=bool) if drop is None else drop
+            for index in np.flatnonzero(filled & ~drop):
+                value = columns[position][int(index)].as_py()
+                self._set_aside(int(rows[index]), f"value in column {position + 1}, which has no header", value)
+            drop |= filled
         return None if drop is None or not drop.any() else pa.array(~drop)
 
     def _refuse_second_header(

@@ -38,6 +38,8 @@ _FORMULA = "a formula without a stored value"
 class WorkbookReader(TableReader):
     """One XLSX; ``_row`` is the row of the sheet, hidden rows counted."""
 
+    shifts = False
+
     def __init__(self, file: BinaryIO, name: str, contract: Contract) -> None:
         super().__init__(name, contract)
         self._closing.append(file.close)
