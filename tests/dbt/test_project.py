@@ -35,8 +35,10 @@ def test_unit_tests_of_the_models(
 
     monkeypatch.setenv("TONGBAO_WAREHOUSE", str(empty_warehouse))
     result = dbtRunner().invoke(
-        ["test", "--select", "test_type:unit", "--project-dir", str(DBT), "--profiles-dir", str(DBT)]
-        + ["--target-path", str(tmp_path), "--log-path", str(tmp_path)]
+        [
+            *("test", "--select", "test_type:unit", "--project-dir", str(DBT), "--profiles-dir", str(DBT)),
+            *("--target-path", str(tmp_path), "--log-path", str(tmp_path)),
+        ]
     )
     DuckDBConnectionManager.close_all_connections()  # the adapter holds the file until the process ends
     declared = sum(path.read_text("utf-8").count("\n  - name:") for path in DBT.rglob("*_unit_tests.yml"))

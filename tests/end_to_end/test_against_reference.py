@@ -32,7 +32,7 @@ def ingest(home: Home, exports: Path) -> None:
     for system, datasets in SYSTEMS.items():
         source = connect((exports / system).absolute().as_uri())
         for dataset in datasets:
-            for month in source.months(dataset):
+            for month in source.months(dataset) or []:
                 landing.pull(home, source, system, dataset, month)
                 load.load(home, dataset, month)
 
