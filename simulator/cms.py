@@ -213,7 +213,7 @@ def _media_posts(
     ).sort_values("发布时间", kind="stable", ignore_index=True)  # fmt: skip
     posts_.insert(0, "发布编号", f"XMT{ctx.block:02d}" + people.serial(np.arange(1, m + 1), 8))
     posts_.loc[rng.random(m) < 0.2, "严重错误数"] = pd.NA
-    begun = clock.month_of(published)
+    begun = clock.month_of(posts_["发布时间"].to_numpy("datetime64[s]"))
     posts_[FIRST] = np.where(begun < ctx.months[0], ctx.months[0], begun)
     return posts_
 

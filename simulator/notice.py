@@ -57,9 +57,9 @@ TIERS: dict[str, dict[str, tuple[tuple[float, float], tuple[float, float], tuple
         "serious": ((0, 0), (0, 0), (0, 0)),
     },
     "reform": {
-        "reform_on_time": ((1, 1), (0.8, 0.88), (0.35, 0.66)),
-        "reform_adopted": ((0.7, 0.85), (0.35, 0.5), (0.2, 0.45)),
-        "reform_returned": ((0, 0), (0.08, 0.2), (0.15, 0.35)),
+        "reform_on_time": ((1, 1), (0.82, 0.87), (0.35, 0.66)),
+        "reform_adopted": ((0.7, 0.85), (0.38, 0.48), (0.2, 0.45)),
+        "reform_returned": ((0, 0), (0.08, 0.16), (0.15, 0.35)),
     },
     "governance": {
         "gov_on_time": ((1, 1), (0.75, 0.75), (0.25, 0.25)),
