@@ -87,4 +87,4 @@ def sums(root: Path, period: str) -> dict[tuple[str, str], tuple[float, float]]:
     table = unit_months(period_view(root, period))
     name = table["metric"].where(table["area"] != "governance", "governance." + table["metric"])
     table = table.assign(metric=name).groupby(["unit_code", "metric"])[["numerator", "denominator"]].sum()
-    return {key: (row.numerator, row.denominator) for key, row in zip(table.index, table.itertuples(), strict=True)}
+    return {key: (top, bottom) for key, (top, bottom) in zip(table.index, table.to_numpy(), strict=True)}

@@ -38,7 +38,7 @@ def test_nth_working_day(calendar: WorkingDays, accepted: str, days: int, due: s
 
 
 def test_working_days_between_leave_out_the_first_day(calendar: WorkingDays) -> None:
-    start = pd.Series(pd.to_datetime(["2022-09-28 09:00", "2022-07-01 09:00", "2022-07-01 09:00", None]))
+    start = pd.Series(pd.to_datetime(["2022-09-28 09:00", "2022-07-01 09:00", "2022-07-01 09:00", "NaT"]))
     end = pd.Series(pd.to_datetime(["2022-10-10 09:00", "2022-07-01 17:00", "2022-07-03 17:00", "2022-07-03 09:00"]))
     assert calendar.between(start, end).fillna(-1).tolist() == [5, 0, 0, -1]
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pandas as pd
@@ -20,7 +21,7 @@ from tests.reference_calc.units import UnitNames
 CASE = {"申请时间": "2022-07-01 08:00:00", "受理时间": "2022-07-01 09:00:00"}
 
 
-def cases(*rows: dict[str, object]) -> list[dict[str, object]]:
+def cases(*rows: dict[str, Any]) -> list[dict[str, Any]]:
     return [CASE | row for row in rows]
 
 
@@ -38,7 +39,7 @@ def numbers(found: Exports) -> list[str]:
     return found.current["platform_cases"]["办件编号"].tolist()
 
 
-def as_csv(tmp_path: Path, *rows: dict[str, object]) -> str:
+def as_csv(tmp_path: Path, *rows: dict[str, Any]) -> str:
     write_csv(tmp_path / "plain.csv", "platform_cases", cases(*rows))
     return (tmp_path / "plain.csv").read_text(encoding="utf-8")
 
@@ -94,7 +95,7 @@ def test_zip_gz_json_and_xlsx_make_one_month(tmp_path: Path) -> None:
         ({"更新时间": "2022-09-07"}, "更新时间", "after the moment of the pull"),
     ],
 )
-def test_first_fault_is_the_reason(tmp_path: Path, row: dict[str, object], column: str, reason: str) -> None:
+def test_first_fault_is_the_reason(tmp_path: Path, row: dict[str, Any], column: str, reason: str) -> None:
     write_csv(case_file(tmp_path), "platform_cases", cases({"办件编号": "1"}, {"办件编号": "2"} | row))
     found = read(tmp_path)
     assert numbers(found) == ["1"]
@@ -111,7 +112,7 @@ def test_first_fault_is_the_reason(tmp_path: Path, row: dict[str, object], colum
         {"同步类型": "D", "申请来源": "", "办结时间": "明天"},  # needs only key and 更新时间
     ],
 )
-def test_no_fault(tmp_path: Path, row: dict[str, object]) -> None:
+def test_no_fault(tmp_path: Path, row: dict[str, Any]) -> None:
     write_csv(case_file(tmp_path), "platform_cases", cases({"办件编号": "1"} | row))
     assert read(tmp_path).quarantine.empty
 
@@ -143,14 +144,20 @@ def test_missing_required_header_is_refused_and_an_optional_one_is_empty(tmp_pat
 def test_manifest(tmp_path: Path) -> None:
     path = case_file(tmp_path)
     write_csv(path, "platform_cases", cases({"办件编号": "1"}))
-    entry = {"name": "a.csv", "rows": 1, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    entry: dict[str, Any] = {"name": "a.csv", "rows": 1, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     manifest = path.parent / "manifest.json"
-    for change, refused in [({}, 0), ({"rows": 2}, 1), ({"sha256": "0" * 64}, 1), ({"name": "b.csv"}, 1)]:
+    changes: list[tuple[dict[str, Any], int]] = [
+        ({}, 0),
+        ({"rows": 2}, 1),
+        ({"sha256": "0" * 64}, 1),
+        ({"name": "b.csv"}, 1),
+    ]
+    for change, refused in changes:
         manifest.write_text(json.dumps({"files": [entry | change]}), encoding="utf-8")
         assert len(read(tmp_path).refused) == refused
 
 
-def upserted(tmp_path: Path, *rows: tuple[str, str, dict[str, object]]) -> list[object]:
+def upserted(tmp_path: Path, *rows: tuple[str, str, dict[str, Any]]) -> list[Any]:
     """Write (month, file, row) each; the 事项名称 that counts for case 1."""
     for month, name, row in rows:
         write_csv(case_file(tmp_path, name, month), "platform_cases", cases({"办件编号": "1"} | row))

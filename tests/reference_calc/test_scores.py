@@ -108,7 +108,7 @@ def test_most_improved() -> None:
 
 def test_volume_coverage_veto_and_shrinkage_end_to_end(tmp_path: Path) -> None:
     """Five dispatches of U01 and one of U02, in July: shrunk to the group, scored, and too few."""
-    dispatches = [
+    dispatches: list[dict[str, Any]] = [
         {"工单编号": str(n), "派单时间": "2022-07-01", "办理期限": "2022-07-08", "签收期限": "2022-07-02"}
         | {"签收时间": "2022-07-01 09:00", "办复时间": "2022-07-07" if n else "2022-07-09", "重办次数": 0}
         for n in range(5)
@@ -128,42 +128,42 @@ def test_volume_coverage_veto_and_shrinkage_end_to_end(tmp_path: Path) -> None:
         cms_posts=[vetoed, vetoed | {"信息编号": "Q", "发布时间": "2022-08-05", "严重错误数": 0}],
     )
     result = calculate(root, ["2022-07", "2022-08", "2022-07--2022-08"], pulled_at=PULLED_AT)
-    metrics = result.unit_metrics.set_index(["period_code", "unit_code", "metric"])
-    close = metrics.loc[("2022-07", "U01", "close_on_time_rate")]
+    metrics = result.unit_metrics.query("area == 'hotline'").set_index(["period_code", "unit_code", "metric"])
+    close = metrics.to_dict("index")[("2022-07", "U01", "close_on_time_rate")]
     adjusted = (4 + 10 * 5 / 6) / 15
-    assert close[["numerator", "denominator", "value"]].tolist() == [4, 5, 0.8]
+    assert [close[name] for name in ("numerator", "denominator", "value")] == [4, 5, 0.8]
     assert close["adjusted"] == pytest.approx(adjusted)
     assert close["points"] == pytest.approx(25 * (adjusted - 0.75) / 0.2)
-    assert metrics.loc[("2022-07", "U03", "close_on_time_rate"), "null_reason"] == "nothing_due"
-    assert metrics.loc[("2022-07", "U03", "solved_rate"), "null_reason"] == "no_activity"
+    assert metrics["null_reason"].to_dict()[("2022-07", "U03", "close_on_time_rate")] == "nothing_due"
+    assert metrics["null_reason"].to_dict()[("2022-07", "U03", "solved_rate")] == "no_activity"
 
     scores = result.unit_scores.set_index(["period_code", "unit_code", "area"])
-    hotline = scores.loc[("2022-07", "U01", "hotline")]
+    hotline = scores.to_dict("index")[("2022-07", "U01", "hotline")]
     assert hotline["score"] == pytest.approx(75 + 25 * (adjusted - 0.75) / 0.2)
     assert hotline["coverage"] == 1
-    assert scores.loc[("2022-07", "U02", "hotline"), "null_reason"] == "insufficient_volume"
-    assert scores.loc[("2022-07", "U02", "hotline"), "coverage"] == 1
-    assert scores.loc[("2022-07", "U01", "website"), "score"] == 0
-    assert scores.loc[("2022-07", "U01", "website"), "veto_reason"] == "serious_error"
+    assert scores["null_reason"].to_dict()[("2022-07", "U02", "hotline")] == "insufficient_volume"
+    assert scores["coverage"].to_dict()[("2022-07", "U02", "hotline")] == 1
+    assert scores["score"].to_dict()[("2022-07", "U01", "website")] == 0
+    assert scores["veto_reason"].to_dict()[("2022-07", "U01", "website")] == "serious_error"
     # Two months: quota 2/8, weeks 2 of 9 (35 and 30), the rest: month end 0 → 10, no reviews 0, error-free 5;
     # one month of two is vetoed.
-    both = scores.loc[("2022-07--2022-08", "U01", "website"), "score"]
+    both = scores["score"].to_dict()[("2022-07--2022-08", "U01", "website")]
     assert both == pytest.approx((35 * 2 / 8 + 30 * 2 / 9 + 10 + 5) / 2)
 
     ranks = result.unit_rankings.set_index(["period_code", "unit_code", "area"])
-    assert ranks.loc[("2022-08", "U01", "website"), "rank"] == 1
+    assert ranks["rank"].to_dict()[("2022-08", "U01", "website")] == 1
     # July was complete: there U01's nothing shared the first place with every other unit's nothing.
-    assert ranks.loc[("2022-08", "U01", "website"), "rank_change"] == 0
-    assert pd.isna(ranks.loc[("2022-07", "U01", "website"), "rank_change"])
-    assert ranks.loc[("2022-07", "U01", "website"), "list"] == "lagging"
+    assert ranks["rank_change"].to_dict()[("2022-08", "U01", "website")] == 0
+    assert pd.isna(ranks["rank_change"].to_dict()[("2022-07", "U01", "website")])
+    assert ranks["list"].to_dict()[("2022-07", "U01", "website")] == "lagging"
 
 
 def test_nothing_is_null_and_not_zero(tmp_path: Path) -> None:
     result = calculate(write_exports(tmp_path, ["2022-07"]), ["2022-07"], pulled_at=PULLED_AT)
     scores = result.unit_scores.set_index(["unit_code", "area"])
-    assert scores.loc[("U01", "media"), ["score", "null_reason"]].isna().tolist() == [True, False]
-    assert scores.loc[("U01", "overall"), "null_reason"] == "insufficient_coverage"
-    assert scores.loc[("U01", "overall"), "coverage"] == 0.5  # website, reform and governance owe something
+    assert [pd.isna(scores[name].to_dict()[("U01", "media")]) for name in ("score", "null_reason")] == [True, False]
+    assert scores["null_reason"].to_dict()[("U01", "overall")] == "insufficient_coverage"
+    assert scores["coverage"].to_dict()[("U01", "overall")] == 0.5  # website, reform and governance owe something
     assert len(result.unit_metrics) == 27 * len(METRICS)
     assert len(result.unit_rankings) == 27 * 7
 
