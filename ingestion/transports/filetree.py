@@ -74,7 +74,7 @@ class TreeSource:
     def close(self) -> None:
         opened, self._open = self._open, None
         if opened:
-            close_filesystem(opened[0])
+            close_filesystem(opened[0], self._uri)
 
     def months(self, dataset: str) -> list[str]:
         def look(deadline: Deadline) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,6 +105,24 @@ def test_a_drip_ends_at_the_deadline(store: ObjectStoreServer, source: Connect, 
     with pytest.raises(SourceUnavailable, match="deadline"):
         source(store.uri("county"), "deadline=1.5&timeout=1").fetch("hotline_calls", "2022-08", into)
     assert time.monotonic() - begun < 3
+
+
+def test_a_process_that_gave_up_on_a_drip_can_end(exports: Path, tmp_path: Path) -> None:
+    """The S3 client's own read went on after the deadline and kept the process alive for as long as bytes came."""
+    program = (
+        "import sys, pathlib\n"
+        "from ingestion.transports import connect\n"
+        "try: connect(sys.argv[1]).fetch('hotline_calls', '2022-08', pathlib.Path(sys.argv[2]))\n"
+        "except Exception as error: print(error)"
+    )
+    with ObjectStoreServer() as server:
+        server.upload(exports)
+        server.faults.add("s3_drip", times=-1, pause=0.01)
+        ended = subprocess.run(
+            [sys.executable, "-c", program, f"{server.uri()}&deadline=1&timeout=30", str(tmp_path)],
+            capture_output=True, text=True, timeout=20, check=False,
+        )  # fmt: skip
+    assert "deadline" in ended.stdout, ended.stderr
 
 
 def test_nobody_there(store: ObjectStoreServer, source: Connect, into: Path) -> None:
