@@ -53,7 +53,7 @@ def suite_text(path: Path) -> str:
 
 @cache
 def _gx() -> Any:
-    # No message home: a county's validation is nobody else's business, and the machine may have no network.
+    # Earlier versions of the library report their use to its makers; a county's validation is nobody else's business.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations
 

@@ -95,3 +95,19 @@ def test_the_command_lists_the_suites() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "load_platform_reviews" in done.stdout
+
+
+def test_judging_speaks_to_nobody() -> None:
+    """Earlier versions of the library reported their use to its makers; whatever a version does, nothing is sent."""
+    code = (
+        "import os, socket, sys\n"
+        "def refuse(*_): os._exit(3)  # also from a thread\n"
+        "socket.socket.connect = socket.socket.connect_ex = refuse\n"
+        "socket.getaddrinfo = refuse\n"
+        "from expectations.judge import judge, read_expectations\n"
+        "outcomes, _ = judge('load', read_expectations('load'), {'rows_unaccounted': 0})\n"
+        "import time; time.sleep(1)  # what is sent is sent by a thread\n"
+        "sys.exit(outcomes[0]['status'] != 'passed')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
