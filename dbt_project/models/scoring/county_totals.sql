@@ -45,7 +45,7 @@ tickets as (
     select
         periods.period_code,
         tickets.is_direct_answer,
-        groups.demand_group,
+        coalesce(groups.demand_group, tickets.demand_type) as demand_group,
         count(*) as tickets,
         sum({{ one_if('tickets.closed_at <= periods.cut_off') }}) as closed,
         sum(
@@ -56,7 +56,7 @@ tickets as (
         on tickets.called_month between periods.first_month and periods.last_month
     left join {{ ref('demand_groups') }} as groups on tickets.demand_type = groups.demand_type
     where tickets.is_counted
-    group by periods.period_code, tickets.is_direct_answer, groups.demand_group
+    group by periods.period_code, tickets.is_direct_answer, coalesce(groups.demand_group, tickets.demand_type)
 ),
 
 ticket_callbacks as (
