@@ -72,10 +72,14 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _end)
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     try:
-        main(prog_name="python -m ops", standalone_mode=True)
+        main(prog_name="python -m ops", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except (RunFailed, TongbaoError, TimeoutError, httpx.HTTPError) as error:
         console.print(f"[bold red]failed:[/] {type(error).__name__}")
         console.print(str(error), markup=False, highlight=False)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
+        console.print("interrupted; everything that was started has been stopped")
         sys.exit(130)

@@ -194,4 +194,7 @@ def running(home: Home, connections: dict[str, str], *, dags: Path = PROJECT / "
             airflow.start()
             yield airflow
         finally:
+            # A second Ctrl-C must not leave half of the processes behind.
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
             airflow.stop()
+            signal.signal(signal.SIGINT, before)
