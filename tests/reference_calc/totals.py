@@ -109,5 +109,5 @@ def calls(view: View) -> list[Figure]:
         _count("hotline", "calls_in", incoming),
         ("hotline", "calls_per_day", incoming, sum(month.last_day.day for month in view.period.months)),
         ("hotline", "call_answer_rate", answered, incoming),
-        ("hotline", "call_answer_15s_rate", timed["十五秒接通量"].sum(), timed["接通量"].sum()),
+        ("hotline", "call_answer_15s_rate", timed["十五秒接通量"].sum(), timed["呼入量"].sum()),
     ]
