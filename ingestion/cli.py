@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from ingestion.contracts import CONTRACTS, SYSTEMS
 from ingestion.errors import BadParameter, TongbaoError, Transient
@@ -151,7 +151,15 @@ def status(datasets: tuple[str, ...], months: tuple[str, ...]) -> None:
                 delivery.clear()
             delivery.append(attempt)
     rows_in = {each.landing_id: (each.rows_in, each.rows_quarantined) for each in ledger.accepted_files()}
-    table = Table("month", "dataset", "pulled 提取", "outcome 结果", "files", "rows 行", "quarantined 隔离")
+    table = Table(
+        Column("month", no_wrap=True),
+        Column("dataset", no_wrap=True),
+        "pulled 提取",
+        "outcome 结果",
+        "files",
+        "rows 行",
+        "quarantined 隔离",
+    )
     for (month, dataset), attempts in sorted(newest.items()):
         outcomes = Counter(attempt.outcome for attempt in attempts)
         told = ", ".join(f"[{_STYLES[outcome]}]{outcome}[/{_STYLES[outcome]}]" for outcome in outcomes)

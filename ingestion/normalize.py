@@ -49,7 +49,7 @@ _E_NOTATION = r"\d(?:\.\d+)?[Ee]\+\d{1,3}|\d\.\d+[Ee]\d{1,3}"
 _MACROS = f"""
 CREATE MACRO is_date_alone(x) AS NOT (contains(x, ':') OR contains(x, '时'));
 CREATE MACRO read_moment(x, plain, seconds_of_a_date_alone) AS CASE
-    WHEN plain::VARCHAR = x AND x >= '1900' THEN plain
+    WHEN plain::VARCHAR = x AND strlen(x) = 19 AND x >= '1900' THEN plain
     WHEN regexp_full_match(x, '{_DAY}(?:(?: +|T){_CLOCK})?|{_CHINESE_DAY}{_CLOCK}')
     THEN TRY_CAST(rtrim(translate(x, '/年月日T时分秒', '---  ::'), ': ') AS TIMESTAMP)
         + INTERVAL 1 SECOND * CASE WHEN is_date_alone(x) THEN seconds_of_a_date_alone ELSE 0 END END;

@@ -35,6 +35,8 @@ _MIXED_PHONE = rf"(^|[^0-9{_NUMERALS}])({_COUNTRY}{_ONE}{_GAP}{_THREE_UP}(?:{_GA
 _LANDLINE = r"(^|[^0-9])(0[1-9][0-9]{1,2}[ -]{0,2}[2-9][0-9]{6,7})(?:$|[^0-9])"
 _ASCII_ID = rf"(^|[^0-9])([1-9](?:{_GAP}[0-9]){{16}}{_GAP}[0-9Xx])(?:$|[^0-9])"
 _MIXED_ID = rf"(^|[^0-9{_NUMERALS}])({_D}(?:{_GAP}{_D}){{16}}{_GAP}[0-9Xx{_NUMERALS}])(?:$|[^0-9{_NUMERALS}])"
+#: What is called an id number is one, whatever its check digit: people mistype.
+_CALLED_ID = rf"((?:身份证|证件)[^0-9]{{0,6}})([1-9](?:{_GAP}[0-9]){{16}}{_GAP}[0-9Xx])(?:$|[^0-9])"
 _OLD_ID = (
     r"(^|[^0-9])((?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5])[0-9]{6}"
     r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3})(?:$|[^0-9])"
@@ -81,6 +83,7 @@ CREATE OR REPLACE MACRO holds_date(c) AS
 """
 
 _STEPS = (
+    (_CALLED_ID, "true", IDENTITY),
     (_ASCII_ID, "is_identity(bare_digits(c))", IDENTITY),
     (_MIXED_ID, "is_identity(bare_digits(c))", IDENTITY),
     (_OLD_ID, "true", IDENTITY),
