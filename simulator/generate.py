@@ -12,7 +12,7 @@ from simulator.context import Context
 
 Tables = dict[tuple[str, str], pd.DataFrame]
 #: The largest part that is generated at once; a larger county comes in several files a month.
-BLOCK_FACTOR = 20.0
+BLOCK_FACTOR = 5.0
 
 
 def blocks(seed: int, months: Sequence[str], factor: float = 1) -> Iterator[Tables]:

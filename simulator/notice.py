@@ -47,9 +47,9 @@ BADLY = {
 #: parameter -> ranges of those who do well, of those in between, of those who do badly
 TIERS: dict[str, dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]]] = {
     "website": {
-        "weeks": ((1, 1), (0.66, 0.76), (0.2, 0.38)),
-        "second_post": ((0.3, 0.6), (0.2, 0.4), (0.0, 0.1)),
-        "bunched": ((0, 0), (0.1, 0.25), (0.3, 0.7)),
+        "weeks": ((1, 1), (0.69, 0.77), (0.2, 0.38)),
+        "second_post": ((0.3, 0.6), (0.3, 0.45), (0.0, 0.1)),
+        "bunched": ((0, 0), (0.08, 0.18), (0.3, 0.7)),
         "complete": ((1, 1), (0.86, 0.93), (0.78, 0.88)),
         "independent": ((0.96, 1), (0.86, 0.95), (0.8, 0.9)),
         "errors": ((0, 0.05), (0.03, 0.08), (0.08, 0.2)),
