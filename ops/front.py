@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,6 +90,7 @@ def started(home: Home, uris: dict[str, str], console: Console) -> Iterator[Airf
 def finish(home: Home, periods: list[str], failures: list[str], console: Console) -> None:
     """Print the published result of the periods; raises RunFailed naming what failed."""
     for period in periods:
-        subprocess.run([sys.executable, "-m", "publishing", "summary", period], cwd=PROJECT, env=None, check=False)
+        env = {**os.environ, "TONGBAO_HOME": str(home.root)}
+        subprocess.run([sys.executable, "-m", "publishing", "summary", period], cwd=PROJECT, env=env, check=False)
     if failures:
         raise RunFailed("\n  ".join(["the run failed:", *failures]))
