@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from ingestion.contracts import Contract, contract_of
 from ingestion.durable import locked
@@ -164,8 +165,8 @@ def _stage_all(
                 raise DeliveryRefused(f"{attempt.file}: the landed bytes are gone or damaged; pull the delivery again")
             try:
                 files.append(stage(home, path, attempt, normalizer, progress))
-            except duckdb.Error as error:
-                # The engine's text can hold a cell: only its kind goes on, and the chain is cut.
+            except (duckdb.Error, pa.lib.ArrowException) as error:
+                # The engines' texts can hold a cell: only its kind goes on, and the chain is cut.
                 raise DeliveryRefused(f"{attempt.file}: could not be typed ({type(error).__name__})") from None
         return files
 
