@@ -68,6 +68,9 @@ class TableReader(ABC):
     #: Can a value stand in the wrong column because a separator was lost or added? Not in a sheet of cells.
     shifts = True
 
+    #: Position in the file of the table's first column: a sheet may leave columns free before it.
+    first_column = 0
+
     def __init__(self, name: str, contract: Contract) -> None:
         self.name = name
         self.contract = contract
@@ -78,6 +81,9 @@ class TableReader(ABC):
         self.header: HeaderMap | None = None
         #: The period that the file itself names (JSON pages do), complete after ``batches``; else None.
         self.period: str | None = None
+        #: Told of the rows as they stand in the file (chunks, and the text of each damaged row), for a copy of it.
+        self.on_chunk: Callable[[Chunk], object] | None = None
+        self.on_damaged: Callable[[int, str], object] | None = None
         self._closing: list[Callable[[], object]] = []
 
     # -- what a user of the reader sees ------------------------------------------------------------------------
@@ -104,6 +110,8 @@ class TableReader(ABC):
         DeliveryRefused, also late, when the file cannot be trusted as a whole: nothing of it may be kept then.
         """
         for chunk in self._chunks():
+            if self.on_chunk:
+                self.on_chunk(chunk)
             batch = self._finish(chunk)
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 part = batch.slice(start, BATCH_ROWS)
@@ -156,6 +164,8 @@ class TableReader(ABC):
         """Count a row as damaged; only the mask of ``text`` is kept."""
         english, header = (column.name, column.header) if column else (None, None)
         self.bad_rows.append(BadRow(row, english, header, reason, mask(text)))
+        if self.on_damaged and self.shifts:
+            self.on_damaged(row, text)
         if len(self.bad_rows) > MOST_BAD_ROWS:
             first = min(bad.row for bad in self.bad_rows)
             raise self._refusal(f"more than {MOST_BAD_ROWS} damaged rows, the first in row {first}", "export it again")

@@ -45,7 +45,7 @@ class WorkbookReader(TableReader):
         self._closing.append(file.close)
         self._frames = self._read(file)
         try:
-            _, self._first_column, merged, marks = next(self._frames)
+            _, self.first_column, merged, marks = next(self._frames)
             #: Merged ranges (first row, first column, last row, last column) and cells without value, rows from 1.
             self._merged = [(top + 1, left, bottom + 1, right) for top, left, bottom, right in merged]
             self._marks = {(row + 1, column): kind for row, column, kind in marks}
@@ -128,7 +128,7 @@ class WorkbookReader(TableReader):
         while columns[0]:
             cells = [column[-1] for column in columns]
             row = first + len(columns[0]) - 1
-            marked = any((row, self._first_column + position) in self._marks for position in range(len(columns)))
+            marked = any((row, self.first_column + position) in self._marks for position in range(len(columns)))
             total = is_total(cells, self.header, self.contract)
             if not total and (marked or not is_blank(cells)):
                 return
@@ -144,6 +144,8 @@ class WorkbookReader(TableReader):
         self._refuse_merged(columns, first)
         arrays = [pa.array(column, pa.string()) for column in columns]
         if bad:
+            if self.on_chunk:
+                self.on_chunk(Chunk(arrays, rows))
             keep = ~np.isin(rows, np.array(sorted(bad)))
             arrays, rows = [array.filter(pa.array(keep)) for array in arrays], rows[keep]
         return Chunk(arrays, rows)
@@ -154,7 +156,7 @@ class WorkbookReader(TableReader):
         bad: set[int] = set()
         if not self._marks or not len(rows):
             return bad
-        names = {self._first_column + position: name for name, position in self.header.positions.items()}
+        names = {self.first_column + position: name for name, position in self.header.positions.items()}
         for (row, column), kind in self._marks.items():
             if column not in names or not rows[0] <= row <= rows[-1] or row in bad:
                 continue
@@ -171,7 +173,7 @@ class WorkbookReader(TableReader):
     def _refuse_merged(self, columns: list[list[str]], first: int) -> None:
         """A merged cell among the rows holds its value once: which rows it is meant for cannot be known."""
         assert self.header is not None  # noqa: S101 - for the type checker
-        used = {self._first_column + position for position in self.header.positions.values()}
+        used = {self.first_column + position for position in self.header.positions.values()}
         last = first + len(columns[0]) - 1
         for top, left, bottom, right in self._merged:
             if top > last or bottom < first or (top, left) == (bottom, right) or not used & set(range(left, right + 1)):
