@@ -4,11 +4,12 @@ with resolved as (
     select
         delivered.*,
         {{ unit_code('unit') }} as unit_code,
-        {{ unit_key('unit', 'delivered.unit_name') }} as unit_key
+        {{ unit_key('unit', 'delivered.unit_name') }} as unit_key,
+        delivered.ticket_no || '|' || {{ unit_key('unit', 'delivered.unit_name') }} as resolved_key
     from {{ source('staged', 'hotline_exclusions') }} as delivered
     {{ join_unit(
         'unit', 'delivered.unit_name', 'cast(coalesce(delivered.requested_at, delivered.updated_at) as date)'
     ) }}
 )
 
-{{ upsert_states('resolved', 'ticket_no, unit_key') }}
+{{ upsert_states('resolved', 'resolved_key') }}
