@@ -3,9 +3,18 @@
 Messages name the file, line, column, period or dataset concerned and what to do; they never hold a value of a row.
 """
 
+from ingestion.personal_numbers import masked
+
 
 class TongbaoError(Exception):
-    """Root of every error this project raises on purpose."""
+    """Root of every error this project raises on purpose.
+
+    Phones and citizens' ids are masked in the message: a file's name, a header or a parameter that it quotes may hold
+    one, and messages go into logs, the ledger and the scheduler's database.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(masked(each) if isinstance(each, str) else each for each in arguments))
 
 
 class Transient(TongbaoError):

@@ -18,7 +18,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -27,6 +27,8 @@ import pyarrow.parquet as pq
 from ingestion.contracts import contract_of
 from ingestion.home import Home
 from ingestion.period import Month
+from ingestion.personal import key_of
+from ingestion.personal_numbers import masked
 from ingestion.quarantine import FINDINGS_SCHEMA, QUARANTINE_SCHEMA
 
 BEIJING = ZoneInfo("Asia/Shanghai")
@@ -91,7 +93,7 @@ DELIVERIES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Attempt:
-    """One file of a delivery as pulled, and what has come of it so far."""
+    """One file of a delivery as pulled, and what has come of it so far. ``file`` is the name as shown (shown_name)."""
 
     attempt_id: int
     system: str
@@ -226,11 +228,12 @@ class Ledger:
     ) -> list[Attempt]:
         """Writes one pulled delivery, a row per file, in one transaction.
 
-        A file whose (dataset, month, name) was last accepted with the same bytes is ``unchanged``.
+        A file whose (dataset, month, name) was last accepted with the same bytes is ``unchanged``. The files get their
+        ids in the order of their names: of two rows equally new in one pull the later landing wins.
         """
         with self._connection(write=True) as connection:
             delivery_id = self._new_delivery(connection, system, dataset, month, pulled_at)
-            for file in files:
+            for file in sorted(files, key=lambda each: each.file):
                 last = connection.execute(
                     "SELECT landing_id, sha256 FROM attempt_states WHERE dataset = ? AND month = ? AND file = ?"
                     " AND outcome = 'accepted' ORDER BY attempt_id DESC LIMIT 1",
@@ -390,6 +393,7 @@ class Ledger:
             Attempt(
                 **{
                     **dict(row),
+                    "file": shown_name(self.home, row["file"]),
                     "pulled_at": dt.datetime.fromisoformat(row["pulled_at"]),
                     "has_manifest": bool(row["has_manifest"]),
                     "in_manifest": bool(row["in_manifest"]),
@@ -397,6 +401,18 @@ class Ledger:
             )
             for row in rows
         ]
+
+
+def shown_name(home: Home, file: str | None) -> str | None:
+    """A delivered file's name as it is known outside the raw zone: itself, unless it holds a phone or a citizen's id.
+
+    Then a piece of the name's token stands before the ending, so that two such names stay two. The order of names is
+    that of the landings, see ``record_pull``.
+    """
+    if file is None or (shown := masked(file)) == file:
+        return file
+    name = PurePath(shown)
+    return f"{name.stem}#{key_of(home).token(file)[-8:]}{name.suffix}"
 
 
 def _read(paths: list[Path], schema: pa.Schema) -> pa.Table:

@@ -16,12 +16,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.clean_typing import typed_if_clean
 from ingestion.contracts import Column, Contract
 from ingestion.personal import PseudonymKey
 from ingestion.quarantine import mask_sql
 from ingestion.redaction import MACROS as REDACTION_MACROS
 from ingestion.redaction import redact
 from ingestion.spelling import period_code
+from ingestion.unmarked import UnmarkedStrings
 
 _ARROW_TYPES = {
     "string": pa.string(),
@@ -119,9 +121,19 @@ class Normalizer:
         self._untyped = [column.name for column in contract.columns if _is_untyped(column)]
         self._tokens = [column.name for column in contract.columns if column.personal == "token"]
         self._texts = [column.name for column in contract.columns if column.personal == "text"]
+        self._unmarked = UnmarkedStrings(contract, key, connection)
 
     def normalise(self, raw: pa.Table, origin: Origin) -> TypedBatch:
         """Types rows that hold a string for each of the contract's columns, and ``_row``; see TypedBatch."""
+        if (clean := typed_if_clean(self.contract, raw, origin.pulled_at, _E_NOTATION)) is not None:
+            good, faults, lost = pa.table(clean | {"_row": raw["_row"]}), _NO_FAULTS, _NO_LOST
+        else:
+            good, faults, lost = self._judged(raw, origin)
+        good = _with_origin(self._protect(good), origin)
+        return TypedBatch(good.select(self.schema.names).cast(self.schema), faults, lost)
+
+    def _judged(self, raw: pa.Table, origin: Origin) -> tuple[pa.Table, pa.Table, pa.Table]:
+        """Good rows typed, faults and lost values, as the SQL finds them row by row."""
         self._connection.register("raw", _with_periods(self.contract, raw))
         typed = self._connection.sql(self._sql, params={"pulled_at": origin.pulled_at}).to_arrow_table()
         fault = typed["_fault"]
@@ -136,8 +148,7 @@ class Normalizer:
             faults = self._describe(raw.filter(is_bad), fault.filter(is_bad))
             good = good.filter(fault.is_null())
             lost = lost.filter(pc.invert(pc.is_in(lost["row"], faults["row"])))
-        good = _with_origin(self._protect(good), origin)
-        return TypedBatch(good.select(self.schema.names).cast(self.schema), faults, lost)
+        return good, faults, lost
 
     def _protect(self, good: pa.Table) -> pa.Table:
         for name in self._texts:

@@ -14,33 +14,21 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-PHONE, IDENTITY, NAME = "【电话】", "【证件】", "【姓名】"
-
-_ZERO_WIDTH = (
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f"
-    "\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+from ingestion.personal_numbers import (
+    ADDRESS,
+    AS_DIGITS,
+    DATE,
+    ENOUGH_DIGITS,
+    IDENTITY,
+    NUMERALS,
+    PHONE,
+    STEPS,
+    ZERO_WIDTH,
 )
 
-_NUMERALS = "〇零○一壹幺二贰两三叁四肆五伍六陆七柒八捌九玖"
-_AS_DIGITS = "00011122233445566778899"
-_D = f"[0-9{_NUMERALS}]"
-_ONE = "[1一壹幺]"
-_THREE_UP = "[3-9三叁四肆五伍六陆七柒八捌九玖]"
-_GAP = "[ \\t.·_\u2010-\u2015-]{0,3}"
-_COUNTRY = f"(?:(?:\\+|00)?{_GAP}[8八捌]{_GAP}[6六陆]{_GAP})?"
+__all__ = ["IDENTITY", "MACROS", "NAME", "PHONE", "redact", "redact_numbers"]
 
-#: Left and right of a number: no digit. Numbers that hold Chinese numerals are bounded by those too.
-_ASCII_PHONE = rf"(^|[^0-9])({_COUNTRY}1{_GAP}[3-9](?:{_GAP}[0-9]){{9}})(?:$|[^0-9])"
-_MIXED_PHONE = rf"(^|[^0-9{_NUMERALS}])({_COUNTRY}{_ONE}{_GAP}{_THREE_UP}(?:{_GAP}{_D}){{9}})(?:$|[^0-9{_NUMERALS}])"
-_LANDLINE = r"(^|[^0-9])(0[1-9][0-9]{1,2}[ -]{0,2}[2-9][0-9]{6,7})(?:$|[^0-9])"
-_ASCII_ID = rf"(^|[^0-9])([1-9](?:{_GAP}[0-9]){{16}}{_GAP}[0-9Xx])(?:$|[^0-9])"
-_MIXED_ID = rf"(^|[^0-9{_NUMERALS}])({_D}(?:{_GAP}{_D}){{16}}{_GAP}[0-9Xx{_NUMERALS}])(?:$|[^0-9{_NUMERALS}])"
-#: What is called an id number is one, whatever its check digit: people mistype.
-_CALLED_ID = rf"((?:身份证|证件)[^0-9]{{0,6}})([1-9](?:{_GAP}[0-9]){{16}}{_GAP}[0-9Xx])(?:$|[^0-9])"
-_OLD_ID = (
-    r"(^|[^0-9])((?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5])[0-9]{6}"
-    r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3})(?:$|[^0-9])"
-)
+NAME = "【姓名】"
 
 _SURNAMES = (
     "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤"
@@ -63,6 +51,10 @@ _NAME_ENDS = (
     r"(?:$|[^\p{Han}]|电话|手机|联系|身份证|证件|号码|反映|来电|先生|女士|同志|家住|住在|称|咨询|投诉|求助|表示|的|【)"
 )
 _CUED_NAME = rf"({_CUE})({_NAME})({_NAME_ENDS})"
+#: What stands in the column of a name where nobody is named.
+_NOBODY = "'匿名', '不详', '未知', '未提供', '本人', '市民', '群众', '居民', '来电人', '先生', '女士', '某某', '保密'"
+#: What people put between the characters of a name.
+_SPACES = r"[\s.·_*-]"
 _TITLED_NAME = rf"(^|[^\p{{Han}}]|叫|是|为|找|和|与|向|对)([{_SURNAMES}]\p{{Han}}{{2}})(先生|女士|同志)"
 
 
@@ -73,24 +65,14 @@ def _quoted(text: str) -> str:
 #: To be executed once in the connection that ``redact`` is given.
 MACROS = f"""
 CREATE OR REPLACE MACRO bare_digits(c) AS
-    regexp_replace(translate(upper(c), '{_NUMERALS}', '{_AS_DIGITS}'), '[^0-9X]', '', 'g');
+    regexp_replace(translate(upper(c), '{NUMERALS}', '{AS_DIGITS}'), '[^0-9X]', '', 'g');
 CREATE OR REPLACE MACRO is_identity(d) AS
     length(d) = 18 AND try_strptime(substr(d, 7, 8), '%Y%m%d') BETWEEN DATE '1900-01-01' AND DATE '2100-01-01'
     AND substr('10X98765432', 1 + (list_sum(list_transform([7,9,10,5,8,4,2,1,6,3,7,9,10,5,8,4,2],
         lambda w, i: w * TRY_CAST(substr(d, i, 1) AS INTEGER))) % 11)::BIGINT, 1) = substr(d, 18, 1);
-CREATE OR REPLACE MACRO holds_date(c) AS
-    regexp_matches(c, '(?:19|20)[0-9]{{2}}[-. ](?:0?[1-9]|1[0-2])[-. ](?:0?[1-9]|[12][0-9]|3[01])');
+CREATE OR REPLACE MACRO is_phone(c) AS
+    NOT regexp_matches(c, '{DATE}') AND NOT regexp_full_match(c, '{ADDRESS}');
 """
-
-_STEPS = (
-    (_CALLED_ID, "true", IDENTITY),
-    (_ASCII_ID, "is_identity(bare_digits(c))", IDENTITY),
-    (_MIXED_ID, "is_identity(bare_digits(c))", IDENTITY),
-    (_OLD_ID, "true", IDENTITY),
-    (_ASCII_PHONE, "NOT holds_date(c)", PHONE),
-    (_MIXED_PHONE, "NOT holds_date(c)", PHONE),
-    (_LANDLINE, "true", PHONE),
-)
 
 
 def _replaced(
@@ -111,18 +93,44 @@ def _replaced(
 
 
 def _without_own(connection: duckdb.DuckDBPyConnection, texts: pa.Array, own: Sequence[pa.ChunkedArray]) -> pa.Array:
-    """The texts without what stands in the row's own personal columns."""
-    columns = {f"own_{number}": column for number, column in enumerate(own)}
+    """The texts without what stands in the row's own personal columns, also where it is spaced in the text."""
+    columns = {f"own_{number}": _plain(column) for number, column in enumerate(own)}
     connection.register("texts", pa.table({"text": texts} | columns))
-    expression = "text"
+    query = "SELECT * FROM texts"
     for name in columns:
-        # Two characters are the shortest name; one would blot out common words.
-        expression = (
-            f"replace({expression}, CASE WHEN length({name}) >= 2 THEN {name} ELSE chr(1) END, {_quoted(NAME)})"
-        )
-    result = connection.sql(f"SELECT {expression} AS text FROM texts").to_arrow_table()["text"]
+        # Two characters are the shortest name; one would blot out common words. A pattern made of each row's name is
+        # dear: only where the name is in the text once the gaps are gone, and not as it stands.
+        bare = f"regexp_replace({name}, {_quoted(_SPACES)}, '', 'g')"
+        spaced = f"array_to_string(list_transform(string_split({bare}, ''), lambda c: regexp_escape(c)), '{_SPACES}*')"
+        query = f"""
+            SELECT * REPLACE (CASE
+                WHEN {name} IS NULL OR length({bare}) < 2 OR {name} IN ({_NOBODY}) THEN text
+                WHEN contains(text, {name}) THEN replace(text, {name}, {_quoted(NAME)})
+                WHEN contains(regexp_replace(text, {_quoted(_SPACES)}, '', 'g'), {bare})
+                THEN regexp_replace(text, {spaced}, {_quoted(NAME)}, 'g')
+                ELSE text END AS text) FROM ({query})"""
+    result = connection.sql(query).to_arrow_table()["text"]
     connection.unregister("texts")
     return result.combine_chunks().cast(pa.string())
+
+
+def _plain(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """What is looked at: the NFKC form without zero-width characters."""
+    whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    return pc.replace_substring_regex(pc.utf8_normalize(whole.cast(pa.string()), form="NFKC"), ZERO_WIDTH, "")
+
+
+def _without_numbers(connection: duckdb.DuckDBPyConnection, plain: pa.Array) -> pa.Array:
+    """Plain texts without phones and ids; only the few that hold digits enough are searched."""
+    candidate = pc.fill_null(pc.match_substring_regex(plain, ENOUGH_DIGITS), False)
+    if not pc.any(candidate).as_py():
+        return plain
+    found = plain.filter(candidate)
+    for step in STEPS * 2:
+        # Twice: of two numbers with one sign between them the second is seen when the first is gone.
+        if (replaced := _replaced(connection, found, step.pattern, step.sql, step.sign)) is not None:
+            found = replaced
+    return pc.replace_with_mask(plain, candidate, found)
 
 
 def redact(
@@ -138,12 +146,16 @@ def redact(
     whole = whole.cast(pa.string())
     if whole.null_count == len(whole):
         return whole
-    plain = pc.replace_substring_regex(pc.utf8_normalize(whole, form="NFKC"), _ZERO_WIDTH, "")
+    plain = _plain(whole)
     found = _without_own(connection, plain, own) if own else plain
-    for pattern, keep, sign in _STEPS * 2:
-        # Twice: of two numbers with one sign between them the second is seen when the first is gone.
-        if (replaced := _replaced(connection, found, pattern, keep, sign)) is not None:
-            found = replaced
+    found = _without_numbers(connection, found)
     for pattern in (_CUED_NAME, _TITLED_NAME):
         found = pc.replace_substring_regex(found, pattern, rf"\1{NAME}\3")
     return pc.if_else(pc.equal(found, plain), whole, found)
+
+
+def redact_numbers(connection: duckdb.DuckDBPyConnection, values: pa.Array) -> pa.Array:
+    """The texts without phones and ids, names left alone: for titles, item names, units, paths. Null for null."""
+    plain = _plain(values)
+    found = _without_numbers(connection, plain)
+    return pc.if_else(pc.equal(found, plain), values, found)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingestion.contracts import Contract
+from ingestion.personal_numbers import masked
 from ingestion.readers.cells import narrow, number_text
 from ingestion.readers.headers import HeaderMap
 from ingestion.readers.json_pages import NotAPage, Page
@@ -60,7 +61,7 @@ class JsonReader(TableReader):
         for key in dict.fromkeys(key for keys in set(map(tuple, rows)) for key in keys):
             name = self._known.get(narrow(key), key)
             if name in keys:
-                raise self._refusal(f"column {narrow(key)[:40]} stands twice in a row", "leave one of them out")
+                raise self._refusal(f"column {masked(narrow(key))[:40]} stands twice in a row", "leave one of them out")
             keys[name] = key
         return keys
 

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from ingestion.contracts import Column, Contract
 from ingestion.errors import DeliveryRefused
-from ingestion.readers.cells import mask, narrow_column
+from ingestion.personal_numbers import masked
+from ingestion.readers.cells import empty_as_null, has_length, mask, narrow_column
 from ingestion.readers.headers import HeaderMap, is_header_row
 
 #: Rows of a batch at most.
@@ -53,6 +54,8 @@ class Chunk:
 
     columns: list[pa.StringArray]
     rows: np.ndarray[Any, Any]
+    #: Is it proven that no value needs trimming or narrowing?
+    tidy: bool = False
 
 
 class TableReader(ABC):
@@ -158,7 +161,9 @@ class TableReader(ABC):
 
     def _report_extra(self, headers: tuple[str, ...], row: int | None) -> None:
         for text in headers:
-            self.findings.append(Finding(row, None, "extra_column", f"unknown column {text[:40]!r} is kept out"))
+            self.findings.append(
+                Finding(row, None, "extra_column", f"unknown column {masked(text)[:40]!r} is kept out")
+            )
 
     def _set_aside(self, row: int, reason: str, text: str, column: Column | None = None) -> None:
         """Count a row as damaged; only the mask of ``text`` is kept."""
@@ -177,7 +182,7 @@ class TableReader(ABC):
         header = self.header
         if header is None:
             raise AssertionError("a chunk before the header")
-        columns, rows = self._narrowed(chunk.columns), chunk.rows
+        columns, rows = self._narrowed(chunk), chunk.rows
         keep = self._rows_to_keep(header, columns, rows)
         if keep is not None:
             columns = [column.filter(keep) for column in columns]
@@ -189,14 +194,16 @@ class TableReader(ABC):
         names = [pa.field(column.name, pa.string()) for column in self.contract.columns]
         return pa.RecordBatch.from_arrays([*arrays, pa.array(rows, pa.int64())], schema=pa.schema([*names, _ROW_FIELD]))
 
-    def _narrowed(self, columns: list[pa.StringArray]) -> list[pa.StringArray]:
+    def _narrowed(self, chunk: Chunk) -> list[pa.StringArray]:
         assert self.header is not None  # noqa: S101 - for the type checker
+        if chunk.tidy:
+            return [empty_as_null(column) for column in chunk.columns]
         texts = {
             self.header.positions[column.name]
             for column in self.contract.columns
             if column.personal == "text" and column.name in self.header.positions
         }
-        return [narrow_column(column, fold=position not in texts) for position, column in enumerate(columns)]
+        return [narrow_column(column, fold=position not in texts) for position, column in enumerate(chunk.columns)]
 
     def _rows_to_keep(
         self, header: HeaderMap, columns: list[pa.StringArray], rows: np.ndarray[Any, Any]
@@ -230,6 +237,8 @@ class TableReader(ABC):
         self, header: HeaderMap, columns: list[pa.StringArray], rows: np.ndarray[Any, Any]
     ) -> None:
         for position, text in header.probes:
+            if not has_length(columns[position], len(text.encode())):
+                continue
             same = pc.equal(columns[position], text)
             if not pc.any(same).as_py():
                 continue

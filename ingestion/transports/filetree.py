@@ -29,6 +29,7 @@ from ingestion.errors import (
     Transient,
 )
 from ingestion.period import Month
+from ingestion.personal_numbers import masked
 from ingestion.transports.base import Deadline, Fetched, ManifestEntry, bounded, retrying
 from ingestion.transports.filesystems import close_filesystem, open_filesystem, translate
 from ingestion.transports.uri import SourceUri
@@ -322,7 +323,8 @@ def _as_text(name: str) -> str:
 
 
 def show(name: str) -> str:
-    """A delivered name for a message: quoted, control characters escaped, shortened in the middle."""
+    """A delivered name for a message: without phones and ids, quoted, escaped, shortened in the middle."""
+    name = masked(name)
     return repr(name if len(name) <= 80 else f"{name[:50]}…{name[-25:]}")
 
 
