@@ -110,7 +110,7 @@ def check_file(path: Path, dataset: str | None = None, month: str | None = None,
     ``keep_rows`` keeps the rows in memory, for a marked copy. Raises nothing for a file that cannot be used: the report
     says so. Raises BadParameter on a dataset or month that is none, or where the dataset cannot be told.
     """
-    report = Report(path.name)
+    report = Report(masked(path.name))
     contract = _contract(report, path, dataset)
     if contract is None:
         return report
@@ -120,7 +120,7 @@ def check_file(path: Path, dataset: str | None = None, month: str | None = None,
     found = _Found([], [])
     with connect() as connection:
         try:
-            with open_table(path, name, contract) as reader:
+            with open_table(path, masked(path.name), contract) as reader:
                 _follow(report, reader, keep_rows)
                 # Tokens are made and thrown away here: any key does, and the county's is not needed.
                 normalizer = Normalizer(contract, PseudonymKey("check", b"\0" * 32), connection)
@@ -387,7 +387,7 @@ def _against_manifest(report: Report, path: Path, manifest: Path) -> None:
     listed = {unicodedata.normalize("NFC", name): entry for name, entry in entries.items()}
     there = {unicodedata.normalize("NFC", other.name) for other in path.parent.iterdir()}
     if missing := [name for name in listed if name not in there]:
-        shown = "、".join(name[:60] for name in missing[:5])
+        shown = "、".join(masked(name)[:60] for name in missing[:5])
         report.add("error", "manifest_missing_file", f"清单列出的 {len(missing)} 个文件不在同一文件夹：{shown}")
     entry = listed.get(unicodedata.normalize("NFC", path.name))
     if entry is None:
