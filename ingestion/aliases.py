@@ -13,6 +13,7 @@ import io
 import os
 import unicodedata
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from rapidfuzz import fuzz, process
 from ingestion.durable import locked, put
 from ingestion.errors import BadParameter
 from ingestion.home import PROJECT
+from ingestion.profile import county
 
 #: Nearest known names are shown from this likeness on (0 to 100).
 NEAR_ENOUGH = 40.0
@@ -69,9 +71,14 @@ class Near:
     likeness: float
 
 
-def seeds_folder() -> Path:
-    """The folder of the county's rules: the project's, or the one that ``TONGBAO_SEEDS`` names (as the build does)."""
-    return (PROJECT / "dbt_project" / os.environ.get("TONGBAO_SEEDS", "seeds")).resolve()
+def seed_path(name: str) -> Path:
+    """The seed of this name in force, as the build finds it: the chosen county's own, else that of ``TONGBAO_SEEDS``,
+    else the project's."""
+    profile = county()
+    own = profile.seeds / name if profile and profile.seeds else None
+    if own and own.is_file():
+        return own
+    return (PROJECT / "dbt_project" / os.environ.get("TONGBAO_SEEDS", "seeds")).resolve() / name
 
 
 def narrowed(name: str) -> str:
@@ -83,26 +90,28 @@ def narrowed(name: str) -> str:
 class UnitNames:
     """The units of a county by code, and every name of theirs."""
 
-    folder: Path
+    #: The file that holds the aliases.
+    table: Path
     units: dict[str, str]
     names: tuple[Alias, ...]
 
     @classmethod
-    def read(cls, folder: Path | None = None) -> UnitNames:
-        """The seeds in this folder (default: the county's in force); raises BadParameter where they are none."""
-        folder = folder or seeds_folder()
+    def read(cls) -> UnitNames:
+        """The county's in force; raises BadParameter where its seeds cannot be read."""
+        table, path = seed_path("unit_aliases.csv"), seed_path("units.csv")
         try:
-            with (folder / "units.csv").open(encoding="utf-8-sig", newline="") as file:
+            with path.open(encoding="utf-8-sig", newline="") as file:
                 units = {row["unit_code"]: row["unit_name"] for row in csv.DictReader(file)}
-            with (folder / "unit_aliases.csv").open(encoding="utf-8-sig", newline="") as file:
+            path = table
+            with path.open(encoding="utf-8-sig", newline="") as file:
                 aliases = [_alias(row) for row in csv.DictReader(file)]
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise BadParameter(
-                f"units.csv and unit_aliases.csv of {folder.name}/ cannot be read ({type(error).__name__}); "
-                "TONGBAO_SEEDS names the folder of the county's rules"
+                f"{path.parent.name}/{path.name} cannot be read ({type(error).__name__}); TONGBAO_COUNTY or "
+                "TONGBAO_SEEDS names the county's rules"
             ) from None
         own = (Alias(narrowed(name), code, own=True) for code, name in units.items())
-        return cls(folder, units, (*own, *aliases))
+        return cls(table, units, (*own, *aliases))
 
     @cached_property
     def _by_name(self) -> dict[str, list[Alias]]:
@@ -207,7 +216,7 @@ class UnitNames:
 
     def add(self, alias: Alias) -> None:
         """Writes a checked alias into the table, behind the last one of its unit; the other lines stay as they are."""
-        with locked(self.folder, "edit of unit_aliases.csv", 10):
+        with self._edited():
             lines = self._lines()
             header = next(csv.reader(lines[:1]))
             codes = [row.get("unit_code") or "" for row in csv.DictReader(lines)]
@@ -228,7 +237,7 @@ class UnitNames:
 
     def remove(self, alias: Alias) -> None:
         """Takes the alias out of the table; the other lines stay as they are."""
-        with locked(self.folder, "edit of unit_aliases.csv", 10):
+        with self._edited():
             lines = self._lines()
             kept = [line for number, line in enumerate(lines) if not number or not _is(line, lines[0], alias)]
             if len(kept) != len(lines) - 1:
@@ -253,13 +262,22 @@ class UnitNames:
             raise BadParameter(f"“{narrowed(name)}”有多条：{listed}；用 --unit 或 --from 指明（several aliases）")
         return found[0]
 
+    def _edited(self) -> AbstractContextManager[None]:
+        profile = county()
+        if profile and profile.seeds and self.table.parent != profile.seeds:
+            raise BadParameter(
+                f"counties/{profile.name}/seeds/ 里没有 unit_aliases.csv：先放一个只有表头的文件，"
+                "否则会改到别县共用的别名表（the county has no alias table of its own）"
+            )
+        return locked(self.table.parent, "edit of unit_aliases.csv", 10)
+
     def _lines(self) -> list[str]:
         """The table's lines as they are, ends of line included (a byte order mark would be dropped)."""
-        with (self.folder / "unit_aliases.csv").open(encoding="utf-8-sig", newline="") as file:
+        with self.table.open(encoding="utf-8-sig", newline="") as file:
             return list(file)
 
     def _write(self, lines: Iterable[str]) -> None:
-        target = self.folder / "unit_aliases.csv"
+        target = self.table
         made = target.with_name(".unit_aliases.tmp")
         try:
             with made.open("w", encoding="utf-8", newline="") as file:

@@ -1,6 +1,6 @@
 """The command line of ingestion: every step of a delivery by itself, without Airflow.
 
-Exit codes: 0 done; 1 ``check`` found something wrong; 2 a fault that stays until someone mends it; 75 one that may
+Exit codes: 0 done; 1 ``check`` found something to mend; 2 a fault that stays until someone mends it; 75 one that may
 pass by itself (try again). This module puts the parts together and may therefore import ``expectations``.
 """
 
@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,11 +18,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from ingestion.aliases_cli import aliases
+from ingestion.check_cli import check
 from ingestion.contracts import CONTRACTS, SYSTEMS
 from ingestion.errors import BadParameter, TongbaoError, Transient
 from ingestion.home import Home
 from ingestion.ledger import Attempt, Ledger
 from ingestion.period import Month
+from ingestion.profile import county, delivered_datasets
+from ingestion.transports import Source
 
 EXIT_PERMANENT, EXIT_TRANSIENT = 2, os.EX_TEMPFAIL
 
@@ -69,16 +72,16 @@ _months = click.option("--month", "months", multiple=True, help="Month of delive
 )
 def pull(datasets: tuple[str, ...], months: tuple[str, ...], uri: str | None) -> None:
     """Land deliveries in the raw zone (落地). Without DATASET all of them, without --month every month delivered."""
-    from ingestion import landing, transports
+    from ingestion import landing
 
     home = Home.from_env()
     failures: list[TongbaoError] = []
     with _progress() as report:
         for system, names in SYSTEMS.items():
-            wanted = [name for name in names if not datasets or name in datasets]
+            wanted = [name for name in names if name in delivered_datasets() and (not datasets or name in datasets)]
             if not wanted:
                 continue
-            source = transports.connect(uri or _uri_of(system))
+            source = _source(uri or _uri_of(system))
             try:
                 for dataset, month in _pairs(source, wanted, months):
                     try:
@@ -120,21 +123,8 @@ def load(datasets: tuple[str, ...], months: tuple[str, ...], validate: bool) -> 
     _finish(failures)
 
 
-@main.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--dataset", type=click.Choice(sorted(CONTRACTS)), help="Default: what the file's folders name.")
-def check(file: Path, dataset: str | None) -> None:
-    """Say what is wrong in an export file, where, and how to mend it (检查导出文件). Exit code 1 when something is."""
-    from ingestion.check import check_file, dataset_of
-
-    dataset = dataset or dataset_of(file)
-    if dataset is None:
-        raise BadParameter("say which dataset the file holds: --dataset")
-    report = check_file(file, CONTRACTS[dataset])
-    for line in report.lines():
-        click.echo(line)
-    if not report.is_clean:
-        raise SystemExit(1)
+main.add_command(check)
+main.add_command(aliases)
 
 
 @main.command()
@@ -196,11 +186,21 @@ def _uri_of(system: str) -> str:
     return uri
 
 
+def _source(uri: str) -> Source:
+    """The source at this URI; files side by side in one folder are placed by the county's profile."""
+    from ingestion import transports
+    from ingestion.transports.side_by_side import SideBySide
+
+    profile = county()
+    return SideBySide(uri, profile.files) if profile and profile.files else transports.connect(uri)
+
+
 def _pairs(source: Any, datasets: list[str], months: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """(dataset, month) to pull, months in order: history checks look back."""
     pairs = set()
     for dataset in datasets:
-        found = months or source.months(dataset)
+        profile = county()
+        found = months or source.months(profile.delivered_as(dataset) if profile else dataset)
         if found is None:
             raise BadParameter(f"{source.describe()} cannot list its months; name them with --month")
         pairs |= {(str(Month.parse(month)), dataset) for month in found}
