@@ -3,7 +3,7 @@
 #   EXPORTS       a folder of exports to pull instead of the simulated systems
 #   PERIODS       with EXPORTS: publish exactly these, e.g. PERIODS="2022-07 2022-07--2022-08"
 SHELL := /bin/bash
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENTS ?= requirements/dev.txt
