@@ -104,7 +104,7 @@ def test_the_grain_of_every_published_table_is_tested() -> None:
     declared = (DBT / "tests" / "integrity" / "models_keep_their_grain.sql").read_text("utf-8")
     tested = set(re.findall(r"\('(\w+)', \[", declared))
     tables = {path.stem for layer in ("core", "marts", "history") for path in (DBT / "models" / layer).glob("*.sql")}
-    # Spans of names may touch: names_mean_one_unit_a_day.sql is their grain test. The span of months has one row a month.
+    # Spans of names may touch: names_mean_one_unit_a_day.sql is their grain test.
     assert tables - {"unit_names", "delivered_span"} <= tested
 
 

@@ -48,6 +48,7 @@ def notice_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The county of the July-August 2022 notice, published."""
     root = tmp_path_factory.mktemp("notice")
     home = Home(root / "home")
-    ingest(home, generate(root / "exports", "--scenario", "notice", "--months", "2022-05..2022-08", "--seed", "20220708"))
+    arguments = ["--scenario", "notice", "--months", "2022-05..2022-08", "--seed", "20220708"]
+    ingest(home, generate(root / "exports", *arguments))
     release(home, NOTICE_PERIODS, "notice")
     return home

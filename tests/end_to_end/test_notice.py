@@ -1,7 +1,7 @@
 """The notice of July-August 2022, figure by figure and list by list.
 
-tests/fixtures/notice_figures.csv holds what was printed, whether it is consistent, and the correct figure where it can be
-told; notice_lists.csv the units that the notice praises and blames. One test per figure that can be told.
+tests/fixtures/notice_figures.csv holds what was printed, whether it is consistent, and the correct figure where it
+can be told; notice_lists.csv the units that the notice praises and blames. One test per figure that can be told.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ PERIODS = ["2022-07"]
 
 @pytest.fixture
 def county(tmp_path: Path) -> tuple[Home, Path]:
-    exports = generate(tmp_path / "exports", "--months", "2022-06..2022-07", "--factor", "0.05", "--seed", "7", "--plain")
+    arguments = ["--months", "2022-06..2022-07", "--factor", "0.05", "--seed", "7", "--plain"]
+    exports = generate(tmp_path / "exports", *arguments)
     home = Home(tmp_path / "home")
     ingest(home, exports)
     return home, exports
