@@ -14,9 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from ingestion.home import PROJECT
-
-SEEDS = PROJECT / "dbt_project" / "seeds"
+from ingestion.profile import seed_file
 
 
 def narrowed(name: str) -> str:
@@ -25,13 +23,13 @@ def narrowed(name: str) -> str:
 
 
 @cache
-def _seeds(folder: Path) -> tuple[pa.Table, dict[str, str]]:
-    with (folder / "units.csv").open(encoding="utf-8", newline="") as file:
+def _seeds(units: Path, unit_aliases: Path) -> tuple[pa.Table, dict[str, str]]:
+    with units.open(encoding="utf-8", newline="") as file:
         names = {row["unit_code"]: row["unit_name"] for row in csv.DictReader(file)}
     rows: list[tuple[str, str, str | None, str | None]] = [
         (narrowed(name), code, None, None) for code, name in names.items()
     ]
-    with (folder / "unit_aliases.csv").open(encoding="utf-8", newline="") as file:
+    with unit_aliases.open(encoding="utf-8", newline="") as file:
         rows += [
             (narrowed(row["alias"]), row["unit_code"], row["valid_from"] or None, row["valid_to"] or None)
             for row in csv.DictReader(file)
@@ -43,17 +41,17 @@ def _seeds(folder: Path) -> tuple[pa.Table, dict[str, str]]:
     return table, names
 
 
-def unit_names(folder: Path = SEEDS) -> dict[str, str]:
-    """unit_code -> unit_name."""
-    return dict(_seeds(folder)[1])
+def unit_names() -> dict[str, str]:
+    """unit_code -> unit_name, in the chosen county."""
+    return dict(_seeds(seed_file("units.csv"), seed_file("unit_aliases.csv"))[1])
 
 
-def resolve(connection: duckdb.DuckDBPyConnection, folder: Path = SEEDS) -> None:
+def resolve(connection: duckdb.DuckDBPyConnection) -> None:
     """Resolve the table ``named_days`` (name, day, rows), distinct names by day, into ``resolved_days``.
 
     ``resolved_days`` has the same grain and one column more: ``unit_code``, null where no unit bears the name then.
     """
-    aliases, _ = _seeds(folder)
+    aliases, _ = _seeds(seed_file("units.csv"), seed_file("unit_aliases.csv"))
     raw = [
         name for (name,) in connection.execute("select distinct name from named_days where name is not null").fetchall()
     ]

@@ -16,6 +16,7 @@ from ingestion.durable import locked, put, sync
 from ingestion.errors import BadParameter, DeliveryRefused, TongbaoError
 from ingestion.home import Home
 from ingestion.ledger import Attempt, Ledger, NewAttempt, checked, now
+from ingestion.profile import county
 from ingestion.transports import Fetched, Source
 
 #: Told what is being done, how much of it is done and of how much (None: unknown).
@@ -71,7 +72,8 @@ def pull(
             into = Path(tempfile.mkdtemp(dir=incoming))
             if progress:
                 progress(f"{dataset} {month}", 0, None)
-            fetched = source.fetch(dataset, month, into)
+            profile = county()
+            fetched = source.fetch(profile.delivered_as(dataset) if profile else dataset, month, into)
             files = []
             for done, each in enumerate(fetched, 1):
                 files.append(_land(home, each))

@@ -59,6 +59,7 @@ FINDING_KINDS: dict[str, str] = {
     DAMAGED: "该行结构损坏的具体情况",
     "missing_optional_column": "缺少可选列,按空值处理",
     "lost_personal_value": "个人信息被 Excel 存成了数字,已置空",
+    "unmapped_code": "代码表外的新代码",
     "extra_column": "多出的列,未载入",
     "title_line": "表头上方的标题行,已跳过",
     "total_line": "合计行,已跳过",

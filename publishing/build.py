@@ -127,7 +127,7 @@ def input_digest(home: Home, project: Path = DBT_PROJECT) -> str:
     digest = hashlib.sha256()
     files = sorted((file.dataset, file.month, file.file, file.sha256) for file in Ledger(home).accepted_files())
     digest.update(json.dumps([files, sorted(delivered_pairs(home))], ensure_ascii=False).encode())
-    for folder in (project / "models", project / "macros", seeds_folder(project)):
+    for folder in (project / "models", project / "macros", seeds_folder(home, project)):
         for path in sorted(folder.rglob("*")):
             if path.suffix in (".sql", ".yml", ".csv"):
                 digest.update(path.relative_to(folder).as_posix().encode() + b"\0")

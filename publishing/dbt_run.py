@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ from typing import Any
 
 from ingestion.errors import BuildFailed
 from ingestion.home import PROJECT, Home
+from ingestion.profile import county, delivered_datasets
+from publishing.seeds import overlaid
 
 #: The models.
 DBT_PROJECT = PROJECT / "dbt_project"
@@ -36,9 +39,11 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
 
 
-def seeds_folder(project: Path = DBT_PROJECT) -> Path:
-    """The folder of the rules: the project's, or the one that ``TONGBAO_SEEDS`` names."""
-    return (project / os.environ.get("TONGBAO_SEEDS", "seeds")).resolve()
+def seeds_folder(home: Home, project: Path = DBT_PROJECT) -> Path:
+    """The folder of the rules: the project's or the one that ``TONGBAO_SEEDS`` names, with the county's own over it."""
+    folder = (project / os.environ.get("TONGBAO_SEEDS", "seeds")).resolve()
+    profile = county()
+    return overlaid(folder, profile.seeds, home.runs / ".seeds") if profile and profile.seeds else folder
 
 
 def dbt_build(
@@ -60,11 +65,14 @@ def dbt_build(
     target = run_dir / "dbt"
     target.mkdir()
     _take_cache(home, project, target)
-    folders = [home.staged, run_dir, seeds_folder(project)]
+    seeds = seeds_folder(home, project)
+    folders = [home.staged, run_dir, seeds]
     variables = {
         WAREHOUSE_VARIABLE: str(run_dir / "warehouse.duckdb"),
         FOLDERS_VARIABLE: os.pathsep.join(map(str, folders)),
     }
+    if county():
+        variables["TONGBAO_SEEDS"] = str(seeds)
     arguments = [
         *("--no-use-colors", "--no-use-colors-file", "--log-level", "none", "--log-level-file", "info"),
         *("--log-path", str(target), "--no-send-anonymous-usage-stats", "--no-version-check", "--no-print"),
@@ -73,6 +81,8 @@ def dbt_build(
         *("build", "--exclude-resource-type", "unit_test", "--project-dir", str(project)),
         *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
     ]
+    if county():
+        arguments += ["--vars", json.dumps({"datasets": list(delivered_datasets())})]
     with _environment(variables):
         try:
             outcome = dbtRunner(callbacks=[report]).invoke(arguments)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ingestion.contracts import CONTRACTS
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 from ingestion.ledger import Ledger
 from ingestion.period import Month, Period, periods_ending_with
+from ingestion.profile import county, delivered_datasets
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,27 @@ class Plan:
 
 def missing_deliveries(period: Period, delivered: set[tuple[str, str]]) -> list[tuple[str, str]]:
     """The (dataset, month) pairs of the period that no accepted delivery covers, by month, then dataset."""
-    wanted = [(dataset, str(month)) for month in period.months for dataset in sorted(CONTRACTS)]
+    wanted = [(dataset, str(month)) for month in period.months for dataset in sorted(delivered_datasets())]
     return [pair for pair in wanted if pair not in delivered]
 
 
 def delivered_pairs(home: Home) -> set[tuple[str, str]]:
-    """Every (dataset, month) with an accepted delivery."""
-    return {(dataset, str(month)) for dataset, month in Ledger(home).delivered_months()}
+    """Every (dataset, month) that an accepted delivery stands for, of the datasets that the county delivers."""
+    pairs = {(dataset, str(month)) for dataset, month in Ledger(home).delivered_months()}
+    profile = county()
+    if profile is None:
+        return pairs
+    return {
+        (dataset, covered)
+        for dataset, month in pairs
+        if dataset in profile.datasets
+        for covered in profile.months_covered(dataset, month)
+    }
 
 
 def plan(home: Home, month: str | None = None, periods: Iterable[str] | None = None) -> Plan:
-    """Decides which periods can be released: those whose months have all been delivered by all ten datasets.
+    """Decides which periods can be released: those whose months have all been delivered by all
+    datasets of the county (the ten, or those of its profile).
 
     ``month`` stands for the periods that ended with it; ``periods`` names them; with neither, every period that the
     delivered months complete is meant. Both at once, or a code that is no period, raise BadParameter.

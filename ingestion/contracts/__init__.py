@@ -118,6 +118,11 @@ class Contract(_Strict):
         return self.by_name[name]
 
     @property
+    def place(self) -> str:
+        """Where the headers are said, for messages."""
+        return f"the contract of {self.dataset}"
+
+    @property
     def has_deletions(self) -> bool:
         """Does the dataset carry 同步类型, so that a row can remove its key?"""
         return "sync_type" in self.by_name
@@ -173,8 +178,12 @@ if unplaced := set(CONTRACTS) - {name for names in SYSTEMS.values() for name in 
 
 
 def contract_of(dataset: str) -> Contract:
-    """The contract of this dataset; raises BadParameter on a name that is none."""
+    """The dataset's contract in the chosen county (``ingestion.profile``); BadParameter on a name that is none."""
+    from ingestion.profile import county  # a profile is checked against the contracts
+
     try:
-        return CONTRACTS[dataset]
+        contract = CONTRACTS[dataset]
     except KeyError:
         raise BadParameter(f"not a dataset: {str(dataset)[:60]!r}; known are {', '.join(CONTRACTS)}") from None
+    profile = county()
+    return profile.contract(contract) if profile else contract

@@ -16,8 +16,20 @@ def open_table(path: Path, name: str, contract: Contract) -> TableReader:
 
     ``path`` is the landed object (its own name means nothing), ``name`` the delivered name: its ending decides the
     format and the content must agree. Raises DeliveryRefused with the file's name, what is wrong and what to do when
-    the file cannot be trusted at all; the reader's ``batches`` may still raise it later.
+    the file cannot be trusted at all; the reader's ``batches`` may still raise it later. Where the chosen county's
+    profile spells the dataset otherwise, the reader gives the contract's columns all the same.
     """
+    from ingestion.profile import county
+
+    profile = county()
+    if profile and profile.is_mapped(contract.dataset):
+        from ingestion.mapping import MappedReader
+
+        return MappedReader(lambda delivered: _open(path, name, delivered), name, contract, profile)
+    return _open(path, name, contract)
+
+
+def _open(path: Path, name: str, contract: Contract) -> TableReader:
     member = open_member(path, name)
     try:
         if member.format == "csv":
