@@ -115,18 +115,30 @@ def _returns_in_place(data: bytes, view: np.ndarray[Any, Any], quotes: np.ndarra
 def record_lines(data: bytes, end: int, delimiter: bytes, width: int) -> np.ndarray[Any, Any] | None:
     """Physical lines (from 0) on which the records of a clean run start; for runs with line breaks inside quotes.
 
-    None when a quoted field holds a line that is itself a row of the table's width: two stray quotes that swallow
-    the rows between them look just so, and nothing proves that they are not.
+    None when two stray quotes may have swallowed what lies between them: a quoted field that holds a line which is
+    itself a row of the table's width, or a record each of whose lines has the delimiters of a row (a quote at the
+    edge of a cell in each of two neighbouring rows). Nothing proves that the quotes are not stray.
     """
     view = np.frombuffer(data, np.uint8)[:end]
     breaks = np.flatnonzero(view == LF)
     inside = np.searchsorted(np.flatnonzero(view == QUOTE), breaks) & 1
-    marks = np.flatnonzero(view == delimiter[0])
-    counts = np.searchsorted(marks, breaks[1:]) - np.searchsorted(marks, breaks[:-1])
-    if ((inside[:-1] == 1) & (inside[1:] == 1) & (counts >= width - 1)).any():
+    ends = breaks if breaks.size and breaks[-1] == end - 1 else np.append(breaks, end)
+    counts = np.diff(np.searchsorted(np.flatnonzero(view == delimiter[0]), ends), prepend=0)
+    starts = np.flatnonzero(np.concatenate([[True], inside == 0]))[: None if len(ends) > len(breaks) else -1]
+    if ((inside[:-1] == 1) & (inside[1:] == 1) & (counts[1 : len(breaks)] >= width - 1)).any():
         return None
-    starts = np.flatnonzero(np.concatenate([[True], inside == 0]))
-    return starts[:-1] if breaks.size and breaks[-1] == end - 1 else starts
+    several = np.diff(starts, append=len(counts)) > 1
+    if width > 1 and (several & np.logical_and.reduceat(counts == width - 1, starts)).any():
+        return None
+    return starts
+
+
+def holds_rows(record: bytes, delimiter: bytes, width: int) -> bool:
+    """Whether a record of several lines may be rows that two stray quotes have joined; see ``record_lines``."""
+    counts = [line.count(delimiter) for line in _without_line_break(record).split(b"\n")]
+    return any(count >= width - 1 for count in counts[1:-1]) or (
+        len(counts) > 1 and width > 1 and all(count == width - 1 for count in counts)
+    )
 
 
 def _quotes_in_place(view: np.ndarray[Any, Any], quotes: np.ndarray[Any, Any], delimiter: int) -> bool:
