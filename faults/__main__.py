@@ -1,0 +1,70 @@
+"""``python -m faults``: the card of input faults, printed and stored as ``$TONGBAO_HOME/faults.json``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from faults import card
+from faults.cases import CASES
+from faults.judge import OUTCOMES
+from ingestion.home import Home
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0 when nothing was wrong, 1 when something was."""
+    parser = argparse.ArgumentParser(
+        prog="python -m faults",
+        description="Thousands of damaged deliveries through reader and load, each exact, quarantined, refused or wrong.",
+        epilog="cases: " + ", ".join(case.name for case in CASES),
+    )
+    parser.add_argument("--quick", action="store_true", help="an even stride over every case, under three minutes")
+    parser.add_argument("--case", action="append", default=[], choices=[case.name for case in CASES], metavar="NAME",
+                        help="only this row of the card; may be given again")  # fmt: skip
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the folder of each wrong variant under DIR")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--out", type=Path, help="where the card is stored (default: $TONGBAO_HOME/faults.json)")
+    options = parser.parse_args(argv)
+    todo = card.chosen(options.case, options.quick)
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console, disable=not console.is_terminal,
+    ) as progress:  # fmt: skip
+        bar = progress.add_task("faults", total=len(todo))
+        tally = card.run(
+            todo, workers=options.workers, keep=options.keep,
+            told=lambda case: progress.update(bar, advance=1, description=case),
+        )  # fmt: skip
+    # A part of the card must not pass for the whole.
+    partial = bool(options.case) or options.quick
+    out = options.out or Home.from_env().root / ("faults-part.json" if partial else "faults.json")
+    card.write(tally, out)
+    show(tally, Console())
+    print(f"{out}")
+    return 1 if tally.wrong else 0
+
+
+def show(tally: card.Tally, console: Console) -> None:
+    """Prints the card and the first wrong variants."""
+    report = tally.report()
+    table = Table(title="Input faults", title_justify="left")
+    table.add_column("case", no_wrap=True)
+    for name in ("variants", *OUTCOMES):
+        table.add_column(name.upper() if name != "variants" else name, justify="right")
+    for row in [*report["rows"], {"case": "total", **report["total"]}]:
+        table.add_row(row["case"], *(str(row[name]) for name in ("variants", *OUTCOMES)))
+    console.print(table)
+    if report["pollock_good_rows_delivered"] is not None:
+        console.print(f"good rows of Pollock's files delivered: {report['pollock_good_rows_delivered']:.2%}")
+    for case, name, why in sorted(tally.wrong)[:40]:
+        console.print(f"WRONG {case} {name}: {why}", markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

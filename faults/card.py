@@ -1,0 +1,141 @@
+"""Runs the variants, two at a time, and counts what they came to, case by case."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from faults.cases import CASES
+from faults.cases.rows import POLLOCK
+from faults.judge import OUTCOMES, WRONG, Verdict
+from faults.variants import Variant
+from faults.workplace import Workplace
+
+#: Every how manieth variant of a case the quick card runs, and at least how many of each.
+QUICK_STRIDE, QUICK_LEAST = 11, 6
+
+Told = Callable[[str], None]
+
+
+@dataclass
+class Tally:
+    """What the card came to: outcomes by case, the wrong variants, and the good rows of Pollock."""
+
+    outcomes: dict[str, Counter[str]] = field(default_factory=dict)
+    wrong: list[tuple[str, str, str]] = field(default_factory=list)
+    good: int = 0
+    delivered: int = 0
+
+    def add(self, case: str, name: str, verdict: Verdict) -> None:
+        self.outcomes.setdefault(case, Counter())[verdict.outcome] += 1
+        if verdict.outcome == WRONG:
+            self.wrong.append((case, name, verdict.why))
+        if name.startswith(POLLOCK):
+            self.good += verdict.good
+            self.delivered += verdict.delivered
+
+    @property
+    def variants(self) -> int:
+        return sum(counts.total() for counts in self.outcomes.values())
+
+    @property
+    def pollock_share(self) -> float | None:
+        """Share (0 to 1) of the rows of Pollock's files that were delivered; None when none was read."""
+        return self.delivered / self.good if self.good else None
+
+    def report(self) -> dict[str, Any]:
+        """The card as it is stored."""
+        rows = [
+            {"case": case.name, "title": case.title, **_counts(self.outcomes[case.name])}
+            for case in CASES
+            if case.name in self.outcomes
+        ]
+        share = self.pollock_share
+        return {
+            "rows": rows,
+            "total": _counts(sum(self.outcomes.values(), Counter())),
+            "pollock_good_rows_delivered": None if share is None else round(share, 4),
+            "wrong": [{"case": case, "variant": name, "why": why} for case, name, why in sorted(self.wrong)],
+        }
+
+
+def _counts(outcomes: Counter[str]) -> dict[str, int]:
+    return {"variants": outcomes.total(), **{outcome: outcomes[outcome] for outcome in OUTCOMES}}
+
+
+def chosen(cases: Sequence[str] = (), quick: bool = False) -> list[tuple[str, Variant]]:
+    """The variants to run, each with its case; ``quick`` takes an even stride over each case."""
+    found = []
+    for case in CASES:
+        if cases and case.name not in cases:
+            continue
+        variants = list(case.variants())
+        stride = max(1, min(QUICK_STRIDE, len(variants) // QUICK_LEAST)) if quick else 1
+        found += [(case.name, variant) for variant in variants[::stride]]
+    return found
+
+
+_TODO: list[tuple[str, Variant]] = []
+_BASE = Path()
+_KEEP: Path | None = None
+
+
+def run(
+    todo: list[tuple[str, Variant]], *, workers: int = 2, keep: Path | None = None, told: Told | None = None
+) -> Tally:
+    """Runs the variants in processes of their own; ``keep`` receives the folders of wrong ones."""
+    global _TODO, _BASE, _KEEP
+    shared = Path("/dev/shm")  # noqa: S108 - memory where there is some: thousands of small files, each synced
+    base = Path(tempfile.mkdtemp(prefix="faults-", dir=shared if os.access(shared, os.W_OK) else None))
+    _TODO, _BASE, _KEEP = todo, base, keep
+    tally = Tally()
+    try:
+        for index, verdict in _verdicts(len(todo), workers):
+            case, variant = todo[index]
+            tally.add(case, variant.name, verdict)
+            if told:
+                told(case)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+    return tally
+
+
+def _verdicts(count: int, workers: int) -> Iterator[tuple[int, Verdict]]:
+    if workers == 1:
+        yield from map(_one, range(count))
+        return
+    # Forked, so that the variants (closures) need not travel; started before any thread is.
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        yield from pool.imap_unordered(_one, range(count), chunksize=4)
+
+
+def _one(index: int) -> tuple[int, Verdict]:
+    case, variant = _TODO[index]
+    place = Workplace(_BASE)
+    try:
+        verdict = variant.check(place)
+    except Exception:
+        verdict = Verdict(WRONG, "the variant itself broke: " + traceback.format_exc(limit=-3))
+    if verdict.outcome == WRONG and _KEEP:
+        target = _KEEP / case / variant.name.replace("/", "_")[:120]
+        shutil.copytree(place.root, target, dirs_exist_ok=True)
+        (target / "why.txt").write_text(verdict.why + "\n", encoding="utf-8")
+    place.remove()
+    return index, verdict
+
+
+def write(tally: Tally, path: Path) -> None:
+    """Stores the card, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.tmp")
+    made.write_text(json.dumps(tally.report(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    made.replace(path)
