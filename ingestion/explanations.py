@@ -180,7 +180,19 @@ _FILES = (
         "表头（第 {row} 行）缺少必需的列：{missing}",
         "补上缺少的列{renamed}",
     ),
-    _Entry("missing_columns", r"no row has (?P<missing>.+?);", "每一行都缺少必需的列：{missing}", "补上缺少的列"),
+    _Entry(
+        "missing_columns",
+        r"the header lacks (?P<missing>.+?) \(our (?P<column>.+?)\)",
+        "表头缺少必需的列：{missing}（对应“{column}”）",
+        "补上缺少的列；改了列名的，请数据管理员更新本县的字段对照",
+    ),
+    _Entry(
+        "two_for_one",
+        r"(?P<found>\S+) both stand for (?P<column>[^;]+)",
+        "{found} 都对应“{column}”，只能有一列",
+        "删去其中一列",
+    ),
+    _Entry("missing_columns", r"no row has (?P<missing>.+?)(?:;|$)", "每一行都缺少必需的列：{missing}", "补上缺少的列"),
     _Entry(
         "no_header",
         r"no header line of (?P<title>.+) in the first (?P<rows>\d+) rows",
@@ -188,7 +200,7 @@ _FILES = (
         "第一行写表头，列名与导出说明一致；数据类别选错时用 --dataset 指明",
     ),
     _Entry("json_row_no_object", r"a row that is no object", "rows 里有一条记录不是 {{列名: 值}} 的形式", _AGAIN),
-    _Entry("json_not_utf8", r"not UTF-8 (?:behind|before)", "JSON 文件不是 UTF-8 编码", "另存为 UTF-8"),
+    _Entry("json_not_utf8", r"not UTF-8 ", "JSON 文件不是 UTF-8 编码", "另存为 UTF-8"),
     _Entry(
         "json_nested",
         r"nested too deeply, or a number with thousands of digits",

@@ -62,25 +62,7 @@ def test_parameters_that_are_none(run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert secret.exit_code == 2 and "hunter2" not in secret.output
 
 
-def test_check_says_what_where_and_how_to_mend_it(exports: Exports, run) -> None:  # type: ignore[no-untyped-def]
-    clean = exports.put(CASES, [good_row(CASES, n) for n in range(3)])
-    report = run("check", clean)
-    assert report.exit_code == 0 and "没有发现问题" in report.output
-    bad = exports.put(
-        CASES, [good_row(CASES, 1), good_row(CASES, 2) | {"channel": "13812345678", "applicant_id": "6.5E+17"}], "b.csv"
-    )
-    report = run("check", bad, "--dataset", CASES)
-    assert report.exit_code == 1
-    assert "“申请来源”列:取值不在代码表内,1 行" in report.output and "第 3 行" in report.output
-    assert "窗口登记、政务服务APP" in report.output
-    assert "13812345678" not in report.output
-    broken = exports.put(CASES, b"", "c.csv")
-    report = run("check", broken)
-    assert report.exit_code == 1 and "整个文件不能使用" in report.output
-    assert not exports.home.root.exists()
-
-
-@pytest.mark.parametrize("command", [[], ["pull"], ["load"], ["check"], ["status"], ["rebuild"]])
+@pytest.mark.parametrize("command", [[], ["pull"], ["load"], ["check"], ["status"], ["rebuild"], ["aliases"]])
 def test_help_everywhere(run, command: list[str]) -> None:  # type: ignore[no-untyped-def]
     shown = run(*command, "--help")
     assert shown.exit_code == 0 and "Usage:" in shown.output
