@@ -138,14 +138,15 @@ class _Writer:
         target.parent.mkdir(parents=True, exist_ok=True)
         self._target = target
         self._made = target.with_name(f".{target.name}.tmp")
-        # Keys, moments and tokens hardly repeat: a dictionary of them costs time and saves nothing.
-        unique = {column.name for column in contract.columns if column.personal or column.type == "timestamp"}
-        unique |= {*contract.key, "_key", "_row"}
+        # Keys, moments and tokens hardly repeat: a dictionary of them costs time and saves nothing. Compression takes
+        # as long over moments and tokens as over all the rest and makes the file an eighth smaller: they go without.
+        dense = {column.name for column in contract.columns if column.personal or column.type == "timestamp"}
+        unique = dense | {*contract.key, "_key", "_row"}
         schema = staged_schema(contract)
         self._writer = pq.ParquetWriter(
             self._made,
             schema,
-            compression="snappy",
+            compression={name: "none" if name in dense else "snappy" for name in schema.names},
             use_dictionary=[name for name in schema.names if name not in unique],
         )
         self._pool = ThreadPoolExecutor(max_workers=1)

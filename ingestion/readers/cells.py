@@ -16,6 +16,9 @@ LOSSY_FROM = 1e15
 
 MASK_LENGTH = 24
 
+#: Bytes that ``is_tidy`` looks at in one go.
+_TIDY_PIECE = 1 << 17
+
 _CJK = re.compile(r"[⺀-鿿豈-﫿\U00020000-\U0003ffff]")
 
 
@@ -67,6 +70,11 @@ def narrow_column(values: pa.StringArray, *, fold: bool) -> pa.StringArray:
         values = pc.utf8_normalize(values, form="NFKC")
     if odd or _has_outer_space(offsets, data):
         values = pc.utf8_trim_whitespace(values)
+    return empty_as_null(values)
+
+
+def empty_as_null(values: pa.StringArray) -> pa.StringArray:
+    """Values without nulls or offset; the empty ones become null."""
     offsets, _ = _buffers(values)
     filled = offsets[1:] > offsets[:-1]
     if filled.all():
@@ -74,6 +82,47 @@ def narrow_column(values: pa.StringArray, *, fold: bool) -> pa.StringArray:
     bitmap = pa.py_buffer(np.packbits(filled, bitorder="little"))
     _, offset_buffer, data_buffer = values.buffers()
     return pa.StringArray.from_buffers(len(values), offset_buffer, data_buffer, bitmap)
+
+
+def has_length(values: pa.StringArray, length: int) -> bool:
+    """Whether a value is so many bytes long."""
+    if values.offset:
+        values = pa.concat_arrays([values])
+    offsets, _ = _buffers(values)
+    return bool((np.diff(offsets) == length).any())
+
+
+def is_tidy(data: np.ndarray[Any, Any], delimiter: int) -> bool:
+    """Whether no field of these whole CSV records needs trimming or narrowing, proven on their bytes.
+
+    No character beyond ASCII and the CJK block, and each white space or control character but line ends stands between
+    two characters that are part of a field; quotes are taken for ends of fields.
+    """
+    if data.size and (data[0] <= 32 or (data[-1] <= 32 and data[-1] != 10)):
+        return False
+    # In pieces that stay in the processor's cache; each sees one byte of its neighbours.
+    return all(
+        _is_tidy(data[max(start - 1, 0) : start + _TIDY_PIECE + 1], delimiter)
+        for start in range(0, len(data), _TIDY_PIECE)
+    )
+
+
+def _is_tidy(data: np.ndarray[Any, Any], delimiter: int) -> bool:
+    if _has_compatibility_bytes(data):
+        return False
+    places = np.flatnonzero(data <= 32)
+    kinds = data[places]
+    space = (kinds != 10) & (kinds != delimiter) & (places > 0) & (places < len(data) - 1)
+    if (kinds == 13).any():
+        # Of CRLF the return is part of the line end; one inside quotes is not.
+        space &= (kinds != 13) | (data[np.minimum(places + 1, len(data) - 1)] != 10)
+    places = places[space]
+    return not any(_ends_field(data[places + step], delimiter).any() for step in (-1, 1))
+
+
+def _ends_field(neighbours: np.ndarray[Any, Any], delimiter: int) -> np.ndarray[Any, Any]:
+    """Which of these characters beside a white space may be the border of a field, or are white space themselves."""
+    return (neighbours <= 32) | (neighbours == delimiter) | (neighbours == ord('"'))
 
 
 def _buffers(values: pa.StringArray) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -86,7 +135,8 @@ def _buffers(values: pa.StringArray) -> tuple[np.ndarray[Any, Any], np.ndarray[A
 
 def _has_compatibility_bytes(data: np.ndarray[Any, Any]) -> bool:
     """Whether UTF-8 bytes hold a character outside ASCII and U+4000-U+9FFF: lead bytes C2-E3 and EA-F4."""
-    return bool(((data - np.uint8(0xC2)) < 0x22).any() or (data >= 0xEA).any())
+    # Less 0xE4 the lead bytes C2-E3 are the greatest that a byte can be.
+    return bool(data.size) and bool((data - np.uint8(0xE4)).max() >= 0xDE or data.max() >= 0xEA)
 
 
 def _has_outer_space(offsets: np.ndarray[Any, Any], data: np.ndarray[Any, Any]) -> bool:

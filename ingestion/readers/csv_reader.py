@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from ingestion.contracts import Contract
-from ingestion.readers.csv_grammar import clean_end, grammar, record_lines
+from ingestion.readers.cells import is_tidy
+from ingestion.readers.csv_grammar import clean_end, grammar, holds_rows, record_lines
 from ingestion.readers.encodings import blocks, detect
 from ingestion.readers.headers import (
     HEADER_WITHIN,
@@ -36,8 +37,6 @@ LONGEST_FIELD = 32 << 20
 
 #: The header and the titles above it lie within so many bytes.
 _HEAD = 1 << 20
-
-_PIECE = 1 << 20
 
 LF = 0x0A
 
@@ -196,7 +195,8 @@ class CsvReader(TableReader):
                 return None
             starts = found
         self.rows_other += lines - table.num_rows
-        chunk = Chunk([_flat(column) for column in table.columns], starts + self._line)
+        tidy = is_tidy(np.frombuffer(data, np.uint8)[:end], self.delimiter[0])
+        chunk = Chunk([_flat(column) for column in table.columns], starts + self._line, tidy)
         self._line, self._data = self._line + lines, data[end:]
         return chunk
 
@@ -211,31 +211,29 @@ class CsvReader(TableReader):
             wrong.append(1)
             return "skip"
 
-        # Pieces for Arrow's threads; a piece must hold a whole row, so the second try is in one piece.
-        for piece in (_PIECE, end + 1):
-            try:
-                table = pa_csv.read_csv(
-                    pa.BufferReader(pa.py_buffer(data)[:end]),
-                    read_options=pa_csv.ReadOptions(column_names=names, block_size=piece),
-                    parse_options=pa_csv.ParseOptions(
-                        delimiter=self.delimiter.decode(),
-                        quote_char='"' if quoted else False,
-                        double_quote=quoted,
-                        escape_char=False,
-                        newlines_in_values=quoted,
-                        ignore_empty_lines=False,
-                        invalid_row_handler=notice,
-                    ),
-                    convert_options=pa_csv.ConvertOptions(
-                        check_utf8=False,  # the whole file was decoded strictly
-                        column_types=dict.fromkeys(names, pa.string()),
-                        strings_can_be_null=False,
-                    ),
-                )
-            except pa.ArrowInvalid:
-                continue
-            return None if wrong else table
-        return None
+        try:
+            # In one piece: a piece must hold whole rows, and the other threads have the typing and the writing to do.
+            table = pa_csv.read_csv(
+                pa.BufferReader(pa.py_buffer(data)[:end]),
+                read_options=pa_csv.ReadOptions(column_names=names, block_size=end + 1, use_threads=False),
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=self.delimiter.decode(),
+                    quote_char='"' if quoted else False,
+                    double_quote=quoted,
+                    escape_char=False,
+                    newlines_in_values=quoted,
+                    ignore_empty_lines=False,
+                    invalid_row_handler=notice,
+                ),
+                convert_options=pa_csv.ConvertOptions(
+                    check_utf8=False,  # the whole file was decoded strictly
+                    column_types=dict.fromkeys(names, pa.string()),
+                    strings_can_be_null=False,
+                ),
+            )
+        except pa.ArrowInvalid:
+            return None
+        return None if wrong else table
 
     # -- damaged blocks ----------------------------------------------------------------------------------------
 
@@ -272,7 +270,7 @@ class CsvReader(TableReader):
             elif len(fields) != width:
                 self._refuse_header_again(fields, line)
                 self._damaged(raw, line, f"{len(fields)} fields where the header has {width}", None)
-            elif breaks > 1 and any(part.count(self.delimiter) >= width - 1 for part in raw.split(b"\n")[1:-1]):
+            elif breaks and holds_rows(raw, self.delimiter, width):
                 self._damaged(
                     raw, line, "a quoted field that holds whole rows: a stray quote before and behind them", None
                 )
