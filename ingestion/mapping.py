@@ -215,18 +215,20 @@ class MappedReader(TableReader):
             else f"{name} AS {_quoted(header)}"
             for header, name in present.items()
         ]
-        digest = next((v.digest for m in self._mappings.values() for v in m.choose if v.digest), ())
+        headers = next((v.digest for m in self._mappings.values() for v in m.choose if v.digest), ())
         selected = [f"{self._column(column, present)} AS {_quoted(column.name)}" for column in self.contract.columns]
-        if not digest:
+        if not headers:
             theirs = f"SELECT {', '.join(cells)}, _row FROM delivered"
             return f"SELECT {', '.join(selected)}, _row FROM ({theirs}) ORDER BY _row"
-        joined = ", ".join(f"coalesce({_quoted(narrow(header))}, '')" for header in digest)
+        joined = ", ".join(f"coalesce({_quoted(narrow(header))}, '')" for header in headers)
+        # Letters only: a run of digits in it could be taken for a telephone number further on.
+        digest = f"translate(md5(concat_ws('{_DIGEST_SEPARATOR}', {joined})), '0123456789', 'ghijklmnop')"
         return f"""
             SELECT {", ".join(selected)}, _row, _digest
             FROM (SELECT theirs.*,
                       row_number() OVER (PARTITION BY _digest ORDER BY _row) + coalesce(before.rows, 0) AS _nth
                   FROM (SELECT {", ".join(cells)}, _row,
-                            md5(concat_ws('{_DIGEST_SEPARATOR}', {joined})) AS _digest
+                            {digest} AS _digest
                         FROM delivered) AS theirs
                   LEFT JOIN (SELECT digest, sum(rows) AS rows FROM seen GROUP BY digest) AS before
                       ON before.digest = theirs._digest)
@@ -250,7 +252,7 @@ class MappedReader(TableReader):
             sql = f"CASE {sql} {pairs} ELSE {sql} END"
         if mapping.when_empty is not None:
             sql = f"coalesce({sql}, {_literal(mapping.when_empty)})"
-        return f"({sql})::VARCHAR"
+        return f"nullif(({sql})::VARCHAR, '')"
 
     def _value(self, column: Column, value: Value, present: dict[str, str]) -> str:
         if value.constant is not None:
