@@ -125,6 +125,7 @@ class Normalizer:
 
     def normalise(self, raw: pa.Table, origin: Origin) -> TypedBatch:
         """Types rows that hold a string for each of the contract's columns, and ``_row``; see TypedBatch."""
+        raw = self._unmarked.without_numbers(raw)
         if (clean := typed_if_clean(self.contract, raw, origin.pulled_at, _E_NOTATION)) is not None:
             good, faults, lost = pa.table(clean | {"_row": raw["_row"]}), _NO_FAULTS, _NO_LOST
         else:
