@@ -42,9 +42,18 @@ _OLD_ID = (
     r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3})(?:$|[^0-9])"
 )
 
-#: A date, or an internet address, may hold the digits of a phone.
+#: A date or an internet address may hold the digits of a phone.
 DATE = "(?:19|20)[0-9]{2}[-. ](?:0?[1-9]|1[0-2])[-. ](?:0?[1-9]|[12][0-9]|3[01])"
 ADDRESS = "[0-9]{1,3}(?:[.][0-9]{1,3}){3}"
+
+#: How people part digits: at two places at most, in groups of two to eight, or each from the next. Else the digits are
+#: several numbers side by side.
+_SIGNS = "[ \\t.·_\u2010-\u2015-]"
+_PART = "[^ \\t.·_\u2010-\u2015-]"
+GROUPED = (
+    rf"{_PART}+(?:{_SIGNS}+{_PART}+){{0,2}}|{_PART}{{2,8}}(?:{_SIGNS}+{_PART}{{2,8}})+"
+    rf"|(?:\+?{_PART}+{_SIGNS}+)?{_PART}(?:{_SIGNS}+{_PART}){{10,17}}"
+)
 
 #: Enough digits for the shortest of these numbers (a landline of ten); what has fewer need not be looked at.
 ENOUGH_DIGITS = rf"(?s){_D}(?:.{{0,8}}?{_D}){{9}}"
@@ -73,8 +82,12 @@ def is_identity(text: str) -> bool:
     return 1900 <= born.year < 2100 and "10X98765432"[total % 11] == digits[17]
 
 
+def _is_grouped_identity(text: str) -> bool:
+    return bool(re.fullmatch(GROUPED, text)) and is_identity(text)
+
+
 def _is_phone(text: str) -> bool:
-    return not re.search(DATE, text) and not re.fullmatch(ADDRESS, text)
+    return bool(re.fullmatch(GROUPED, text)) and not re.search(DATE, text) and not re.fullmatch(ADDRESS, text)
 
 
 def _always(_: str) -> bool:
@@ -94,8 +107,8 @@ class Step:
 
 STEPS = (
     Step(_CALLED_ID, "true", _always, IDENTITY),
-    Step(_ASCII_ID, "is_identity(bare_digits(c))", is_identity, IDENTITY),
-    Step(_MIXED_ID, "is_identity(bare_digits(c))", is_identity, IDENTITY),
+    Step(_ASCII_ID, "is_grouped_identity(c)", _is_grouped_identity, IDENTITY),
+    Step(_MIXED_ID, "is_grouped_identity(c)", _is_grouped_identity, IDENTITY),
     Step(_OLD_ID, "true", _always, IDENTITY),
     Step(_ASCII_PHONE, "is_phone(c)", _is_phone, PHONE),
     Step(_MIXED_PHONE, "is_phone(c)", _is_phone, PHONE),
@@ -113,9 +126,9 @@ def masked(text: str) -> str:
     if not re.search(ENOUGH_DIGITS, plain):
         return text
     found = plain
-    for step in STEPS * 2:
-        # Twice: of two numbers with one sign between them the second is seen when the first is gone.
-        found = re.sub(step.pattern, partial(_signed, step), found)
+    for step in STEPS:
+        # Looking ahead, a match leaves the sign behind it to the next one; RE2 cannot, see ``redaction``.
+        found = re.sub(step.pattern.replace("(?:$|", "(?=$|"), partial(_signed, step), found)
     return text if found == plain else found
 
 

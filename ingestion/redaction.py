@@ -19,6 +19,7 @@ from ingestion.personal_numbers import (
     AS_DIGITS,
     DATE,
     ENOUGH_DIGITS,
+    GROUPED,
     IDENTITY,
     NUMERALS,
     PHONE,
@@ -40,22 +41,30 @@ _SURNAMES = (
 )
 _NAME = (
     r"(?:(?:欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|慕容|令狐)\p{Han}{1,2}|"
-    rf"[{_SURNAMES}]\p{{Han}}{{1,2}}?|"
+    rf"[{_SURNAMES}] ?\p{{Han}}{{1,2}}?|"
     r"\p{Han}{2,8}(?:·\p{Han}{1,8})+)"
 )
-_CUE = (
-    r"(?:我叫|名叫|姓名|联系人|来电人|申请人|当事人|投诉人|举报人|反映人|经办人)"
-    r"(?:[:：,， ]|是|为|叫){0,2}"
-)
-_NAME_ENDS = (
+_CUES = "姓名|名字|联系人|来电人|申请人|当事人|投诉人|举报人|反映人|经办人|诉求人|求助人|户主|法人代表|法定代表人"
+_ENDS = (
     r"(?:$|[^\p{Han}]|电话|手机|联系|身份证|证件|号码|反映|来电|先生|女士|同志|家住|住在|称|咨询|投诉|求助|表示|的|【)"
 )
-_CUED_NAME = rf"({_CUE})({_NAME})({_NAME_ENDS})"
+#: Surnames that are common words too: after a bare cue (申请人于昨日…) they begin no name.
+_SURE = "[" + "".join(sign for sign in _SURNAMES if sign not in "于向和时常应从全家安越成明解支广水有后已") + "]"
+_SURE_NAME = _NAME.replace(f"[{_SURNAMES}]", _SURE)
+#: What one says of oneself after one's name: only then 本人… and 我是… name someone.
+_OF_ONESELF = r"(?:[,(\s]*(?:电话|手机|身份证|证件|联系|男|女|系|家住|现住|住|今年|户籍|籍贯|【))"
+#: Texts around a name: before it (kept), the name, behind it (kept).
+_NAMES = (
+    rf"((?:我叫|名叫|(?:{_CUES})\s*(?:[::是为叫]|\s)[::是为叫\s]*)\s*)({_NAME})({_ENDS})",
+    rf"((?:{_CUES}))({_SURE_NAME})({_ENDS})",
+    rf"((?:本人|我是|我为)[::\s]*)({_SURE_NAME})({_OF_ONESELF})",
+    rf"(^|[^\p{{Han}}]|叫|是|为|找|和|与|向|对)([{_SURNAMES}]\p{{Han}}{{2}})(先生|女士|同志)",
+)
+
 #: What stands in the column of a name where nobody is named.
 _NOBODY = "'匿名', '不详', '未知', '未提供', '本人', '市民', '群众', '居民', '来电人', '先生', '女士', '某某', '保密'"
 #: What people put between the characters of a name.
-_SPACES = r"[\s.·_*-]"
-_TITLED_NAME = rf"(^|[^\p{{Han}}]|叫|是|为|找|和|与|向|对)([{_SURNAMES}]\p{{Han}}{{2}})(先生|女士|同志)"
+_SPACES = r"[\s.·•・‧･_*-]"
 
 
 def _quoted(text: str) -> str:
@@ -70,8 +79,10 @@ CREATE OR REPLACE MACRO is_identity(d) AS
     length(d) = 18 AND try_strptime(substr(d, 7, 8), '%Y%m%d') BETWEEN DATE '1900-01-01' AND DATE '2100-01-01'
     AND substr('10X98765432', 1 + (list_sum(list_transform([7,9,10,5,8,4,2,1,6,3,7,9,10,5,8,4,2],
         lambda w, i: w * TRY_CAST(substr(d, i, 1) AS INTEGER))) % 11)::BIGINT, 1) = substr(d, 18, 1);
+CREATE OR REPLACE MACRO is_grouped_identity(c) AS
+    regexp_full_match(c, '{GROUPED}') AND is_identity(bare_digits(c));
 CREATE OR REPLACE MACRO is_phone(c) AS
-    NOT regexp_matches(c, '{DATE}') AND NOT regexp_full_match(c, '{ADDRESS}');
+    regexp_full_match(c, '{GROUPED}') AND NOT regexp_matches(c, '{DATE}') AND NOT regexp_full_match(c, '{ADDRESS}');
 """
 
 
@@ -84,9 +95,14 @@ def _replaced(
         return None
     # The list functions run only for the rows that have a match at all.
     connection.register("hits", pa.table({"text": texts.filter(hit)}))
+    # Of two numbers with one sign between them a match of the first has taken the sign: the second is seen when the
+    # first is out of the way, whether it holds or not.
+    all_in = f", {_quoted(pattern)}, 2)"
+    rest = f"regexp_extract_all(list_reduce(found, lambda done, c: replace(done, c, chr(1)), text){all_in}"
     replaced = connection.sql(
-        f"SELECT list_reduce(list_filter(regexp_extract_all(text, {_quoted(pattern)}, 2), lambda c: {keep}),"
-        f" lambda done, c: replace(done, c, {_quoted(sign)}), text) AS text FROM hits"
+        f"SELECT list_reduce(list_filter(list_concat(found, {rest}), lambda c: {keep}),"
+        f" lambda done, c: replace(done, c, {_quoted(sign)}), text) AS text"
+        f" FROM (SELECT text, regexp_extract_all(text{all_in} AS found FROM hits)"
     ).to_arrow_table()["text"]
     connection.unregister("hits")
     return pc.replace_with_mask(texts, hit, replaced.combine_chunks().cast(pa.string()))
@@ -126,8 +142,7 @@ def _without_numbers(connection: duckdb.DuckDBPyConnection, plain: pa.Array) -> 
     if not pc.any(candidate).as_py():
         return plain
     found = plain.filter(candidate)
-    for step in STEPS * 2:
-        # Twice: of two numbers with one sign between them the second is seen when the first is gone.
+    for step in STEPS:
         if (replaced := _replaced(connection, found, step.pattern, step.sql, step.sign)) is not None:
             found = replaced
     return pc.replace_with_mask(plain, candidate, found)
@@ -149,7 +164,7 @@ def redact(
     plain = _plain(whole)
     found = _without_own(connection, plain, own) if own else plain
     found = _without_numbers(connection, found)
-    for pattern in (_CUED_NAME, _TITLED_NAME):
+    for pattern in _NAMES:
         found = pc.replace_substring_regex(found, pattern, rf"\1{NAME}\3")
     return pc.if_else(pc.equal(found, plain), whole, found)
 
