@@ -1,6 +1,7 @@
 # The only command surface. `make run` on a fresh clone needs Python 3.11 and a package index, nothing else.
 #   TONGBAO_HOME  where the county's state lies (default: var/)
 #   EXPORTS       a folder of exports to pull instead of the simulated systems
+#   COUNTY        with EXPORTS: `make county` reads them by the profile counties/<COUNTY> (or a folder that has one)
 #   PERIODS       with EXPORTS: publish exactly these, e.g. PERIODS="2022-07 2022-07--2022-08"
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ui stop backfill test lint format bench lock clean
+.PHONY: help install run county ui stop backfill test lint format bench lock clean
 
 help:  ## this overview
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
@@ -27,6 +28,9 @@ $(INSTALLED): $(REQUIREMENTS)
 
 run: install  ## the monthly run, end to end: pull, validate, build, rank, publish, print
 	@$(BIN)/python -m ops run $(if $(EXPORTS),--exports "$(EXPORTS)") $(if $(PERIODS),--periods "$(PERIODS)")
+
+county: install  ## exports as another county spells them, without Airflow: make county COUNTY=pingshan EXPORTS=<folder>
+	@TONGBAO_COUNTY="$(COUNTY)" $(BIN)/python -m counties run --exports "$(EXPORTS)" $(PERIODS)
 
 ui: install  ## the same under Airflow's web pages, until Ctrl-C
 	@$(BIN)/python -m ops ui $(if $(EXPORTS),--exports "$(EXPORTS)")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ingestion.contracts import CONTRACTS
 from ingestion.errors import TongbaoError
-from ingestion.profile import column_of, read_profile
+from ingestion.profile import column_of, county, read_profile
 
 
 @click.group()
@@ -93,6 +93,29 @@ def units(
             writer.writerows([alias, each, "", ""] for alias in dict.fromkeys(aliases) if alias != names[each])
     several = int((pairs.groupby(code).size() > 1).sum())
     click.echo(f"{len(names)} units, {pairs[name].nunique()} names; {several} units have several names")
+
+
+@main.command()
+@click.option("--exports", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("periods", nargs=-1)
+def run(exports: Path, periods: tuple[str, ...]) -> None:
+    """Pull, load and publish the exports in a folder by the profile in TONGBAO_COUNTY (接入并发布).
+
+    PERIODS: only these; default every period that the delivered months complete. Exit codes are those of the steps.
+    """
+    from ingestion.cli import main as ingestion
+    from publishing.cli import main as publishing
+
+    try:
+        profile = county()
+    except TongbaoError as error:
+        raise click.ClickException(str(error)) from None
+    if profile is None:
+        raise click.ClickException("which county? Set TONGBAO_COUNTY (make county COUNTY=…)")
+    click.echo(f"{profile.title}: {exports}")
+    ingestion(["pull", "--from", exports.resolve().as_uri()], standalone_mode=False)
+    ingestion(["load"], standalone_mode=False)
+    publishing(["run", *periods], standalone_mode=False)
 
 
 if __name__ == "__main__":

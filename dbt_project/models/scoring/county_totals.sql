@@ -18,6 +18,9 @@ metrics as (
         and months.known_month <= periods.last_month
     inner join {{ ref('period_areas') }} as areas
         on periods.period_code = areas.period_code and months.area = areas.area and areas.is_delivered
+    -- A metric that the rule set leaves out is one that the county's sources cannot support: 0 of it would be untrue.
+    inner join {{ ref('dim_metric') }} as ruled
+        on areas.rule_set = ruled.rule_set and months.area = ruled.area and months.metric = ruled.metric
     -- The county's `dispatched` counts tickets, each once; the units' counts dispatches.
     where months.metric <> 'dispatched'
     group by periods.period_code, months.area, months.metric
