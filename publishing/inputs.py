@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ingestion.contracts import CONTRACTS, Contract
 from ingestion.errors import BadParameter, BuildFailed
+from ingestion.personal_numbers import masked
 
 #: SQL type of each type of contract column.
 SQL_TYPES = {
@@ -121,7 +122,7 @@ def staged_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequ
 def run_row(
     connection: duckdb.DuckDBPyConnection, run_id: str, reason: str, released_at: dt.datetime, input_digest: str
 ) -> None:
-    """``staged.run``: the one row that says which run this is."""
+    """``staged.run``: the one row that says which run this is; its reason is published, so without phones and ids."""
     columns = {"run_id": "VARCHAR", "reason": "VARCHAR", "released_at": "TIMESTAMP", "input_digest": "VARCHAR"}
-    row = {"run_id": run_id, "reason": reason, "released_at": released_at, "input_digest": input_digest}
+    row = {"run_id": run_id, "reason": masked(reason), "released_at": released_at, "input_digest": input_digest}
     create_table(connection, "staged.run", records(columns, [row]))

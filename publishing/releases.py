@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from ingestion.errors import AuditFailed, BadParameter
 from ingestion.home import Home
+from ingestion.personal_numbers import masked
 from publishing import settings
 from publishing.durable import exclusive, fsync_path, sha256_of, swap_link
 
@@ -135,7 +136,7 @@ def rollback(home: Home, to: int | None = None, reason: str = "") -> Release:
             raise BadParameter(f"release {to} was never served")
         release = open_release(home, to)
         verify(release)
-        _record(home, {"at": beijing_now().isoformat(sep=" "), "from": now, "to": to, "reason": reason})
+        _record(home, {"at": beijing_now().isoformat(sep=" "), "from": now, "to": to, "reason": masked(reason)})
         swap_link(home.current, f"releases/{to}")
         return release
 
