@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ingestion.contracts import Contract
 from ingestion.errors import DeliveryRefused
+from ingestion.personal_numbers import masked
 from ingestion.readers.cells import narrow
 
 #: The header stands among the first so many lines, below titles.
@@ -137,8 +138,8 @@ def _difference(
     text = f"{file}: header (row {row}) lacks {'、'.join(required)}"
     if extra and found * 2 >= wanted:
         near = []
-        for name in extra:
+        for name in map(masked, extra):
             meant = difflib.get_close_matches(name, required, n=1, cutoff=0.5)
             near.append(f"{name[:40]} (meant {meant[0]}?)" if meant else name[:40])
         text += f"; unknown: {'、'.join(near)}"
-    return text + f"; add the missing columns, or name them in the contract of {contract.dataset}"
+    return text + f"; add the missing columns, or name them in {contract.place}"
