@@ -40,10 +40,14 @@ class Summary:
 
 
 def seeds_folder(home: Home, project: Path = DBT_PROJECT) -> Path:
-    """The folder of the rules: the project's or the one that ``TONGBAO_SEEDS`` names, with the county's own over it."""
+    """The folder of the rules for dbt: the project's, or the one that ``TONGBAO_SEEDS`` names, with the county's own
+    over it; a copy where it is not the project's (see ``overlaid``)."""
     folder = (project / os.environ.get("TONGBAO_SEEDS", "seeds")).resolve()
     profile = county()
-    return overlaid(folder, profile.seeds, home.runs / ".seeds") if profile and profile.seeds else folder
+    own = profile.seeds if profile else None
+    if own is None and folder.is_relative_to(project.resolve()):
+        return folder
+    return overlaid(folder, own, home.runs / ".seeds")
 
 
 def dbt_build(
@@ -71,7 +75,7 @@ def dbt_build(
         WAREHOUSE_VARIABLE: str(run_dir / "warehouse.duckdb"),
         FOLDERS_VARIABLE: os.pathsep.join(map(str, folders)),
     }
-    if county():
+    if not seeds.is_relative_to(project.resolve()):
         variables["TONGBAO_SEEDS"] = str(seeds)
     arguments = [
         *("--no-use-colors", "--no-use-colors-file", "--log-level", "none", "--log-level-file", "info"),

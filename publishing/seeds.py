@@ -11,14 +11,16 @@ from pathlib import Path
 from ingestion.errors import BadParameter
 
 
-def overlaid(base: Path, own: Path, store: Path) -> Path:
+def overlaid(base: Path, own: Path | None, store: Path) -> Path:
     """``store/<digest>`` with every CSV of ``base``, those of ``own`` in place of their namesakes.
 
-    The folder is named by what is in it: made once, never changed, the same for every build, so that dbt's parse
-    cache stays valid. Raises BadParameter on a file of ``own`` that is no seed or has other columns.
+    The folder is named by what is in it and the same for every build, so that dbt's parse cache stays valid. What a
+    build has done to it is undone: dbt writes the SQL of a seed that lies outside its project over the seed itself,
+    which is also why such seeds are only ever given to it as a copy. Raises BadParameter on a file of ``own`` that is
+    no seed or has other columns.
     """
     files = {path.name: path for path in sorted(base.glob("*.csv"))}
-    for path in sorted(own.iterdir()):
+    for path in sorted(own.iterdir()) if own else ():
         if path.name not in files:
             raise BadParameter(f"{path}: no seed has this name; known are {', '.join(files)}")
         _check_columns(path, files[path.name])
@@ -39,6 +41,10 @@ def overlaid(base: Path, own: Path, store: Path) -> Path:
             shutil.rmtree(made)
             if not folder.is_dir():
                 raise
+    for name, path in files.items():
+        if (folder / name).read_bytes() != path.read_bytes():
+            shutil.copyfile(path, store / f".{name}")
+            (store / f".{name}").replace(folder / name)
     return folder.resolve()
 
 
