@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ingestion.contracts import Contract
 from ingestion.durable import put
+from ingestion.errors import DeliveryRefused
 from ingestion.home import Home
 from ingestion.landing import Progress
 from ingestion.ledger import Attempt, findings_path, quarantine_path, staged_path
@@ -67,6 +68,10 @@ def stage(home: Home, landed: Path, attempt: Attempt, normalizer: Normalizer, pr
                 lost.append(typed.lost_values)
             if progress:
                 progress(name, loaded, None)
+        if reader.period is not None and reader.period != attempt.month:
+            raise DeliveryRefused(
+                f"{name}: the page says it is of another period than {attempt.month}, under which it was delivered"
+            )
         writer.finish()
         quarantine = _quarantine(attempt, reader, faults)
         findings = _findings(attempt, reader, lost)

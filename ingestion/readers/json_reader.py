@@ -51,7 +51,9 @@ class JsonReader(TableReader):
         if fields.get("dataset", self.contract.dataset) != self.contract.dataset:
             raise self._refusal(f"the page is of another dataset than {self.contract.dataset}", "deliver it there")
         period = fields.get("period")
-        self.period = period if isinstance(period, str) else None
+        if period is not None and not isinstance(period, str):
+            raise self._refusal("the page's period is no text", "write it as YYYY-MM")
+        self.period = period
 
     # -- the columns -------------------------------------------------------------------------------------------
 
