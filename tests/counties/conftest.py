@@ -12,17 +12,13 @@ import pytest
 
 from ingestion.home import PROJECT
 
-#: Real exports, read where they lie and never copied into the project. Without them the tests of them cannot run.
-REAL_DATA = os.environ.get("REAL_DATA_DIR", "")
-
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of the real exports (``REAL_DATA_DIR``)."""
-    beside = PROJECT.parent / "shared" / "data"
-    folder = Path(REAL_DATA) if REAL_DATA else beside
+    """The folder of the real exports (``REAL_DATA_DIR``): read where they lie, never copied into the project."""
+    folder = Path(os.environ.get("REAL_DATA_DIR") or PROJECT.parent / "shared" / "data")
     if not folder.is_dir():
-        pytest.skip("REAL_DATA_DIR names no folder of real exports")
+        pytest.fail(f"{folder} is missing: set REAL_DATA_DIR to the folder of the real data")
     return folder
 
 
