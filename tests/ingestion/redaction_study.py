@@ -140,7 +140,8 @@ _CUED_SENTENCES = (
     "您好，我叫{}。请问社保怎么转",
 )
 _SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭罗梁宋郑谢韩唐冯董萧程曹袁邓许傅沈曾彭吕"
-_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超霞平刚 秀英 桂英 建国 建华 志强 晓燕 海燕 玉兰 国庆 春梅 志明 文博 子涵 雨桐 浩然 欣怡"
+_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超霞平刚"
+_GIVEN_PAIRS = "秀英 桂英 建国 建华 志强 晓燕 海燕 玉兰 国庆 春梅 志明 文博 子涵 雨桐 浩然 欣怡"
 _MINORITY = ("买买提·吐尔逊", "阿依古丽·艾山", "巴图·孟克", "古丽娜·哈孜", "其其格·道尔吉", "热依汗·玉素甫")
 
 
@@ -173,7 +174,7 @@ def name(rng: random.Random) -> str:
     """A name of two or three characters; one in eight Uyghur, Kazakh or Mongolian with its middle dot."""
     if rng.random() < 0.125:
         return rng.choice(_MINORITY)
-    given = [*_GIVEN.split()[0], *_GIVEN.split()[1:]]
+    given = [*_GIVEN, *_GIVEN_PAIRS.split()]
     return rng.choice(_SURNAMES) + rng.choice(given)
 
 
@@ -234,7 +235,8 @@ class Recall:
 
     def lines(self) -> Iterator[str]:
         for what, count in self.planted.items():
-            yield f"{what[0]:10} {what[1]:24} {count:6} found {self.found[what] / count:7.2%} exact {self.exact[what] / count:7.2%}"
+            shares = f"found {self.found[what] / count:7.2%} exact {self.exact[what] / count:7.2%}"
+            yield f"{what[0]:10} {what[1]:24} {count:6} {shares}"
 
 
 def measure_recall(count: int = 12_000, seed: int = 20220708) -> Recall:
