@@ -185,8 +185,9 @@ def _contract(report: Report, path: Path, dataset: str | None) -> Contract | Non
     guess: Guess = guess_dataset(path, folder)
     if guess.dataset is None and folder is None:
         if guess.refusal is None:
+            alike = f"（像 {'、'.join(guess.alike)}）" if guess.alike else ""
             raise BadParameter(
-                f"认不出 {path.name} 是哪一类数据，请用 --dataset 指明（say which dataset the file holds: --dataset）"
+                f"认不出 {report.file} 是哪一类数据{alike}，请用 --dataset 指明（name it: --dataset）"
             )
         _refused(report, guess.refusal)
         return None

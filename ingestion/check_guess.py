@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestion.contracts import CONTRACTS, Column, Contract, Refusal, contract_of
+from ingestion.contracts import Column, Contract, Refusal, contract_of
 from ingestion.errors import DeliveryRefused
-from ingestion.profile import county
+from ingestion.profile import county, delivered_datasets
 from ingestion.readers import open_table
 from ingestion.readers.cells import narrow
 
@@ -17,15 +17,16 @@ SHARE_NEEDED = 0.5
 
 @dataclass(frozen=True)
 class Guess:
-    """The dataset, None where no contract fits well or two fit alike; ``refusal`` where no header could be read."""
+    """The dataset, None where no contract fits well or several do (``alike``); ``refusal`` where no header was read."""
 
     dataset: str | None = None
+    alike: tuple[str, ...] = ()
     refusal: DeliveryRefused | None = None
 
 
 def guess_dataset(path: Path, preferred: str | None = None) -> Guess:
     """The dataset whose required headers the file has most of; of equals ``preferred`` (what the folders say)."""
-    wanted = {name: _headers(contract_of(name)) for name in CONTRACTS}
+    wanted = {name: _headers(contract_of(name)) for name in delivered_datasets()}
     every = dict.fromkeys(header for headers in wanted.values() for header in headers)
     columns = tuple(
         Column.model_construct(name=f"c{number}", header=header, type="string", optional=True)
@@ -38,7 +39,7 @@ def guess_dataset(path: Path, preferred: str | None = None) -> Guess:
         with open_table(path, path.name, anything) as reader:
             present = {anything.column(name).header for name in reader.columns}
     except DeliveryRefused as error:
-        return Guess(None, error)
+        return Guess(refusal=error)
     scores = {}
     for name, headers in wanted.items():
         required = {header for header, is_required in headers.items() if is_required}
@@ -47,7 +48,10 @@ def guess_dataset(path: Path, preferred: str | None = None) -> Guess:
     found = [name for name, score in scores.items() if score == best]
     if best[0] < SHARE_NEEDED:
         return Guess()
-    return Guess(preferred if preferred in found else found[0] if len(found) == 1 else None)
+    if len(found) > 1 and (profile := county()):
+        # One file that feeds several datasets is the one under whose name it is delivered.
+        found = [name for name in found if profile.delivered_as(name) == name] or found
+    return Guess(preferred if preferred in found else found[0] if len(found) == 1 else None, tuple(found))
 
 
 def _headers(contract: Contract) -> dict[str, bool]:

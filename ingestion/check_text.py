@@ -70,13 +70,20 @@ def _group(report: Report, group: list[Problem]) -> Iterator[str]:
         yield f"{sign} 整个文件：{first.text}"
         yield f"    办法：{first.remedy}"
         return
-    where = f"“{first.header}”列" if first.header else "整行"
+    where = f"{_column(report, first.header)}列" if first.header else "整行"
     yield f"{sign} {where}：{first.text}，{len(group)} 行"
     yield f"    办法：{first.remedy}"
     for problem in group[:PLACES_SHOWN]:
         yield f"    {place(report, problem)}{_shown(problem)}"
     if len(group) > PLACES_SHOWN:
         yield f"    ……另有 {len(group) - PLACES_SHOWN} 行"
+
+
+def _column(report: Report, header: str) -> str:
+    """The column as the file calls it, ours behind it where a county's profile spells it otherwise."""
+    position = report.table.positions.get(header)
+    theirs = header if position is None else report.table.cells[position]
+    return f"“{header}”" if theirs == header else f"“{theirs}”（{header}）"
 
 
 def _shown(problem: Problem) -> str:

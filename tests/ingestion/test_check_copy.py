@@ -11,6 +11,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 import xlsxwriter
+import yaml
 from click.testing import CliRunner, Result
 
 from ingestion import check_copy
@@ -182,3 +183,29 @@ def test_twenty_thousand_rows_in_a_few_seconds(tmp_path: Path) -> None:
     copied = time.process_time() - start - checked
     # Seconds of processor time; 1 and 5 on the machine this was written on.
     assert checked < 10 and copied < 30, (checked, copied)
+
+
+def test_a_county_with_other_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file's own headers are named and its own cells marked, though the table is read as ours."""
+    county = tmp_path / "county"
+    county.mkdir()
+    profile = {
+        "title": "某县",
+        "datasets": {
+            "hotline_calls": {},
+            CASES: {"columns": {"办理单位": "DEPT", "申请来源": {"header": "SRC", "codes": {"网上": "政务服务网"}}}},
+        },
+    }
+    (county / "profile.yaml").write_text(yaml.safe_dump(profile, allow_unicode=True), "utf-8")
+    monkeypatch.setenv("TONGBAO_COUNTY", str(county))
+    rows = [row(n=n, channel="网上") for n in range(1, 5)]
+    rows[1] |= {"unit_name": "县公安分局"}
+    rows[2] |= {"channel": "电话"}
+    text = csv_bytes(CASES, rows).decode().replace("办理单位", "DEPT").replace("申请来源", "SRC")
+    result = run(write(tmp_path, "x.csv", text.encode()), "--out", tmp_path / "m.xlsx")
+    assert result.exit_code == 1
+    assert "按“办件明细”（platform_cases）检查" in result.output
+    assert "“DEPT”（办理单位）列：“县公安分局”不在单位别名表" in result.output
+    assert "“SRC”（申请来源）列：取值不在代码表内" in result.output
+    assert list(marks(tmp_path / "m.xlsx")) == [f"{column_of('办理单位')}3", f"{column_of('申请来源')}4"]
+    assert openpyxl.load_workbook(tmp_path / "m.xlsx")["数据"][f"{column_of('申请来源')}1"].value == "SRC"
