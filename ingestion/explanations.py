@@ -225,6 +225,12 @@ _FILES = (
         "放到对应类别的文件夹，或用 --dataset 指明",
     ),
     _Entry(
+        "json_period",
+        r"the page's period is no text",
+        "JSON 里的月份（period）不是文字",
+        '写成 "period": "2022-07" 的形式',
+    ),
+    _Entry(
         "nested_cell",
         r"a list or object in column (?P<column>.+?)(?:;|$)",
         "“{column}”列的值是列表或对象",
