@@ -19,7 +19,7 @@ from ingestion.contracts import Column, Contract
 _DIGITS_AT_MOST = 15
 _LENGTHS = {"timestamp": len("2022-07-01 08:30:00"), "date": len("2022-07-01")}
 #: The years that the other spellings are read in; beyond them the SQL decides.
-_FIRST, _BEHIND = dt.datetime(1900, 1, 1), dt.datetime(3000, 1, 1)
+_FIRST, _LAST = 1900, 2999
 
 
 def typed_if_clean(contract: Contract, raw: pa.Table, pulled_at: dt.datetime, lost: str) -> dict[str, pa.Array] | None:
@@ -95,8 +95,8 @@ def _moments(values: pa.StringArray, kind: str) -> pa.Array | None:
         found = values.cast(pa.timestamp("us") if kind == "timestamp" else pa.date32())
     except pa.ArrowInvalid:  # its text holds the cell
         return None
-    ends = pc.min_max(found.cast(pa.timestamp("us")))
-    if ends["min"].is_valid and not (_FIRST <= ends["min"].as_py() and ends["max"].as_py() < _BEHIND):
+    ends = pc.min_max(found)
+    if ends["min"].is_valid and (ends["min"].as_py().year < _FIRST or ends["max"].as_py().year > _LAST):
         return None
     return found
 

@@ -95,8 +95,8 @@ def has_length(values: pa.StringArray, length: int) -> bool:
 def is_tidy(data: np.ndarray[Any, Any], delimiter: int) -> bool:
     """Whether no field of these whole CSV records needs trimming or narrowing, proven on their bytes.
 
-    No character beyond ASCII and the CJK block, and each white space or control character but line ends stands between
-    two characters that are part of a field; quotes are taken for ends of fields.
+    No quote (so that each line end ends a record), no character beyond ASCII and the CJK block, and each white space or
+    control character but line ends stands between two characters that are part of a field.
     """
     if data.size and (data[0] <= 32 or (data[-1] <= 32 and data[-1] != 10)):
         return False
@@ -108,7 +108,7 @@ def is_tidy(data: np.ndarray[Any, Any], delimiter: int) -> bool:
 
 
 def _is_tidy(data: np.ndarray[Any, Any], delimiter: int) -> bool:
-    if _has_compatibility_bytes(data):
+    if _has_compatibility_bytes(data) or (data == ord('"')).any():
         return False
     places = np.flatnonzero(data <= 32)
     kinds = data[places]
@@ -122,7 +122,7 @@ def _is_tidy(data: np.ndarray[Any, Any], delimiter: int) -> bool:
 
 def _ends_field(neighbours: np.ndarray[Any, Any], delimiter: int) -> np.ndarray[Any, Any]:
     """Which of these characters beside a white space may be the border of a field, or are white space themselves."""
-    return (neighbours <= 32) | (neighbours == delimiter) | (neighbours == ord('"'))
+    return (neighbours <= 32) | (neighbours == delimiter)
 
 
 def _buffers(values: pa.StringArray) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
