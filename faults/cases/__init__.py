@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from faults.cases import (
-    api,
     cells,
     cut,
     encodings,
     headers,
     names,
-    repeats,
     rows,
     structure,
     times,
-    volume,
     workbooks,
     workbooks_hostile,
 )
@@ -31,9 +28,6 @@ CASES: tuple[Case, ...] = (
     Case("excel_numbers", "keys, ids and phones that Excel stored as numbers", cells.numbers),
     Case("unreadable_workbook", "truncated, encrypted, macros, HTML named .xls", workbooks.unreadable),
     Case("hostile_workbook", "zip bomb, entity bomb, XXE, fuzzed workbooks", workbooks_hostile.variants),
-    Case("api", "API, SFTP and object store that fail", api.variants),
-    Case("repeats", "twice, in two files, renamed, out of order, late, corrected, deleted", repeats.variants),
-    Case("volume", "zero rows, -60 %, x3, a unit missing, a column all default, an unknown code", volume.variants),
     Case("times", "31st, leap day, 24:00, two formats, future", times.variants),
     Case("file_names", "file names with brackets, paths, quotes, 300 characters, case twins", names.files),
     Case("parameters", "parameters with SQL, Jinja or shell in them", names.parameters),

@@ -40,7 +40,7 @@ def variants() -> Iterator[Variant]:
     """All variants of the row."""
     for dataset in ("hotline_tickets", "platform_cases"):
         for kind in ("utf-8", "gb18030", "json", "xlsx", "gz", "zip"):
-            name, content = _whole(dataset, kind)
+            name, content = _whole(dataset, kind)  # noqa: RUF059
             # Every k-th byte, and around the line ends, where a cut shows least.
             places = set(every(range(len(content)), CUTS))
             if kind in ("utf-8", "gb18030"):
