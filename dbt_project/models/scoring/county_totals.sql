@@ -16,11 +16,9 @@ metrics as (
     inner join {{ ref('unit_month_metrics') }} as months
         on months.month_code between periods.first_month and periods.last_month
         and months.known_month <= periods.last_month
-    inner join {{ ref('period_areas') }} as areas
-        on periods.period_code = areas.period_code and months.area = areas.area and areas.is_delivered
     -- A metric that the rule set leaves out is one that the county's sources cannot support: 0 of it would be untrue.
     inner join {{ ref('dim_metric') }} as ruled
-        on areas.rule_set = ruled.rule_set and months.area = ruled.area and months.metric = ruled.metric
+        on periods.rule_set = ruled.rule_set and months.area = ruled.area and months.metric = ruled.metric
     -- The county's `dispatched` counts tickets, each once; the units' counts dispatches.
     where months.metric <> 'dispatched'
     group by periods.period_code, months.area, months.metric
@@ -185,14 +183,17 @@ figures as (
     select period_code, 'website', 'posts_published', posts, null from posts
 )
 
+-- A figure of an area that lacks a delivery would be a part of the truth: it is left out.
 select
-    period_code,
-    area,
-    figure,
+    figures.period_code,
+    figures.area,
+    figures.figure,
     case
-        when denominator is null then cast(numerator as double)
-        when denominator > 0 then cast(numerator as double) / denominator
+        when figures.denominator is null then cast(figures.numerator as double)
+        when figures.denominator > 0 then cast(figures.numerator as double) / figures.denominator
     end as value,
-    cast(numerator as bigint) as numerator,
-    cast(denominator as bigint) as denominator
+    cast(figures.numerator as bigint) as numerator,
+    cast(figures.denominator as bigint) as denominator
 from figures
+inner join {{ ref('period_areas') }} as areas
+    on figures.period_code = areas.period_code and figures.area = areas.area and areas.is_delivered
