@@ -104,8 +104,7 @@ def test_tidy_records_need_no_narrowing(rows: list[tuple[str, str]]) -> None:
     written = io.StringIO()
     # The writer of this Python leaves a carriage return alone without quotes: such a record is damaged.
     loose = any("\r" in cell for row in rows for cell in row)
-    quoting = csv.QUOTE_ALL if loose else csv.QUOTE_MINIMAL
-    csv.writer(written, lineterminator="\n", quoting=quoting).writerows(rows)
+    csv.writer(written, lineterminator="\n", quoting=csv.QUOTE_ALL if loose else csv.QUOTE_MINIMAL).writerows(rows)
     cells = pa.array([cell for row in rows for cell in row], pa.string())
     if is_tidy(np.frombuffer(written.getvalue().encode(), np.uint8), ord(",")):
         assert narrow_column(cells, fold=True).to_pylist() == [cell or None for cell in cells.to_pylist()]

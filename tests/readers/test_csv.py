@@ -65,6 +65,8 @@ CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).map(str.s
 def test_round_trip(rows: list[list[str]], delimiter: str, end: str, quoting: int, encoding: str, block: int) -> None:
     """A table written by Python's csv in any dialect and encoding is read back cell by cell, for any block size."""
     rows = [[f"K{number}", *row[1:6], "t"] for number, row in enumerate(rows)]
+    if any("\r" in cell for row in rows for cell in row):
+        quoting = csv.QUOTE_ALL  # Python's writer leaves a lone carriage return without quotes: a damaged row
     every_text = contract_for(HEADERS, optional=tuple(HEADERS[1:6]), text=tuple(HEADERS[1:]))
     content = lines_of([HEADERS, *rows], delimiter, end, quoting).encode(encoding)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
