@@ -156,7 +156,7 @@ class Normalizer:
             values = redact(self._connection, good[name], [good[other] for other in self._tokens])
             good = good.set_column(good.schema.get_field_index(name), name, values)
         for name in self._tokens:
-            values = self._key.tokenise(self._connection, good[name])
+            values = self._key.tokenise(good[name])
             good = good.set_column(good.schema.get_field_index(name), name, values)
         return good
 

@@ -59,13 +59,13 @@ class UnmarkedStrings:
 
     def _signed(self, cells: pa.Array) -> pa.Array:
         signed = redact_numbers(self._connection, cells)
-        marks = pc.utf8_slice_codeunits(self._key.tokenise(self._connection, cells), -TOKEN_MARK)
+        marks = pc.utf8_slice_codeunits(self._key.tokenise(cells), -TOKEN_MARK)
         return pc.if_else(pc.equal(signed, cells), cells, pc.binary_join_element_wise(signed, marks, "#"))
 
     def _coded(self, cells: pa.Array) -> pa.Array:
         # Of the few that have an id's shape those with its check digit.
         ids = [any(is_identity(match[2]) for match in _CODED_ID.finditer(cell)) for cell in cells.to_pylist()]
-        return pc.if_else(pa.array(ids, pa.bool_()), self._key.tokenise(self._connection, cells), cells)
+        return pc.if_else(pa.array(ids, pa.bool_()), self._key.tokenise(cells), cells)
 
 
 def _replaced(whole: pa.Array, pattern: str, replace: Replace) -> pa.Array | None:

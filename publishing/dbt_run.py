@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ingestion.collector import collector_paused
 from ingestion.errors import BuildFailed
 from ingestion.home import PROJECT, Home
 from ingestion.profile import county, delivered_datasets
@@ -57,8 +58,9 @@ def dbt_build(
 
     ``progress`` is called with the name of each finished node. Raises BuildFailed that names what failed and why.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # dbt takes a second to import
-    from dbt.cli.main import dbtRunner
+    with collector_paused():
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # dbt takes a second to import
+        from dbt.cli.main import dbtRunner
 
     def report(event: Any) -> None:
         if progress and event.info.name == "NodeFinished":
@@ -87,7 +89,7 @@ def dbt_build(
     ]
     if county():
         arguments += ["--vars", json.dumps({"datasets": list(delivered_datasets())})]
-    with _environment(variables):
+    with _environment(variables), collector_paused():
         try:
             outcome = dbtRunner(callbacks=[report]).invoke(arguments)
         finally:

@@ -27,10 +27,10 @@ KEY = PseudonymKey("k1", b"0123456789abcdef0123456789abcdef")
     st.lists(
         st.one_of(st.none(), st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=150)), max_size=20
     ),
-    st.binary(min_size=1, max_size=100),
+    st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100).map(str.encode),
 )
 def test_a_token_is_the_hmac_of_the_value(values: list[str | None], secret: bytes) -> None:
-    tokens = PseudonymKey("k", secret).tokenise(CONNECTION, pa.array(values, pa.string())).to_pylist()
+    tokens = PseudonymKey("k", secret).tokenise(pa.array(values, pa.string())).to_pylist()
     assert tokens == [
         None if value is None else "k:" + hmac.new(secret, value.encode(), hashlib.sha256).hexdigest()[:32]
         for value in values
@@ -39,7 +39,7 @@ def test_a_token_is_the_hmac_of_the_value(values: list[str | None], secret: byte
 
 def test_many_values_that_repeat_and_many_that_do_not() -> None:
     for values in ([f"v{n % 7}" for n in range(40_000)], [f"v{n}" for n in range(40_000)]):
-        tokens = KEY.tokenise(CONNECTION, pa.chunked_array([values[:30_000], values[30_000:]])).to_pylist()
+        tokens = KEY.tokenise(pa.chunked_array([values[:30_000], values[30_000:]])).to_pylist()
         assert len(set(tokens)) == len(set(values))
         assert tokens[39_999] == "k1:" + hmac.new(KEY.secret, values[39_999].encode(), "sha256").hexdigest()[:32]
 
