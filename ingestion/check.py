@@ -186,9 +186,7 @@ def _contract(report: Report, path: Path, dataset: str | None) -> Contract | Non
     if guess.dataset is None and folder is None:
         if guess.refusal is None:
             alike = f"（像 {'、'.join(guess.alike)}）" if guess.alike else ""
-            raise BadParameter(
-                f"认不出 {report.file} 是哪一类数据{alike}，请用 --dataset 指明（name it: --dataset）"
-            )
+            raise BadParameter(f"认不出 {report.file} 是哪一类数据{alike}，请用 --dataset 指明（name it: --dataset）")
         _refused(report, guess.refusal)
         return None
     report.guessed = guess.dataset is not None

@@ -31,7 +31,7 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}")
 
 @dataclass(frozen=True)
 class PseudonymKey:
-    """The secret (UTF-8 text) that tokens are made with, and the public name of it that stands in front of each token."""
+    """The secret (UTF-8 text) that tokens are made with, and the public name of it in front of each token."""
 
     key_id: str
     secret: bytes = field(repr=False)
