@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from faults.cases import (
+    api,
     cells,
     cut,
     encodings,
@@ -28,6 +29,7 @@ CASES: tuple[Case, ...] = (
     Case("excel_numbers", "keys, ids and phones that Excel stored as numbers", cells.numbers),
     Case("unreadable_workbook", "truncated, encrypted, macros, HTML named .xls", workbooks.unreadable),
     Case("hostile_workbook", "zip bomb, entity bomb, XXE, fuzzed workbooks", workbooks_hostile.variants),
+    Case("api", "API: pages that drift, tokens, login pages, 429/503, cut bodies, drips, gzip bomb", api.variants),
     Case("times", "31st, leap day, 24:00, two formats, future", times.variants),
     Case("file_names", "file names with brackets, paths, quotes, 300 characters, case twins", names.files),
     Case("parameters", "parameters with SQL, Jinja or shell in them", names.parameters),
