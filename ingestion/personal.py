@@ -96,4 +96,4 @@ def _home_key(home: Home) -> PseudonymKey:
     key_id, _, secret = path.read_text(encoding="ascii").strip().partition(":")
     if not _KEY_ID.fullmatch(key_id) or len(secret) < 32:
         raise BadParameter(f"{path.name} in the home's keys folder is damaged; restore it: tokens depend on it")
-    return PseudonymKey(key_id, bytes.fromhex(secret))
+    return PseudonymKey(key_id, secret.encode())
