@@ -43,7 +43,8 @@ PASSING = (429, 500, 502, 503, 504, 408, 425, 302, 307)
 LASTING = (400, 401, 403, 404, 405, 410, 418, 204, 206)
 #: Faults of a page's content, and the pages on which they show.
 DRIFTS = {
-    "repeat_page": (2, 3), "skip_page": (1, 2), "swap_pages": (1, 2, 3), "total_changes": (1, 2, 3), "rows_move": (2, 3),
+    "repeat_page": (2, 3), "skip_page": (1, 2), "swap_pages": (1, 2, 3), "total_changes": (1, 2, 3),
+    "rows_move": (2, 3),
 }  # fmt: skip
 
 
