@@ -49,7 +49,7 @@ def test_the_home_makes_its_key_once_and_keeps_it_private(tmp_path: Path) -> Non
     key = key_of(home)
     assert key == key_of(home)
     assert key != key_of(Home(tmp_path / "other"))
-    assert len(key.secret) == 32
+    assert len(key.secret) == 64  # 256 bits in hex
     assert home.keys.stat().st_mode & 0o777 == 0o700
     assert [path.stat().st_mode & 0o777 for path in home.keys.iterdir()] == [0o600]
     assert key.secret.hex() not in repr(key)
