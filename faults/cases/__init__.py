@@ -14,6 +14,7 @@ from faults.cases import (
     rows,
     structure,
     times,
+    volume,
     workbooks,
     workbooks_hostile,
 )
@@ -35,6 +36,7 @@ CASES: tuple[Case, ...] = (
     Case("sftp", "SFTP: transfers cut or short, silence, files still growing or uploading", drop.variants),
     Case("repeats", "files and rows twice, copies, months out of order, late rows, corrections, deletions",
          repeats.variants),
+    Case("volume", "zero rows, -60 %, threefold, a unit missing, a column all default, a new code", volume.variants),
     Case("times", "31st, leap day, 24:00, two formats, future", times.variants),
     Case("file_names", "file names with brackets, paths, quotes, 300 characters, case twins", names.files),
     Case("parameters", "parameters with SQL, Jinja or shell in them", names.parameters),
