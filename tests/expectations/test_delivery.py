@@ -214,7 +214,7 @@ def test_an_empty_delivery_is_ordinary_where_months_were_small(home: Home) -> No
     assert found["volume_ratio"]["status"] == "baseline"
 
 
-@pytest.mark.parametrize(("count", "status"), [(23, "failed"), (24, "passed"), (180, "passed"), (181, "failed")])
+@pytest.mark.parametrize(("count", "status"), [(24, "failed"), (25, "passed"), (179, "passed"), (180, "failed")])
 def test_the_volume_is_judged_against_the_median(home: Home, count: int, status: str) -> None:
     history(home, "platform_cases")
     validate_load(home, stage(home, "platform_cases", MONTH, good_rows("platform_cases", MONTH, count)))
