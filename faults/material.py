@@ -125,8 +125,9 @@ def table(dataset: str, rows: Iterable[Cells], columns: Sequence[str] | None = N
 
 def csv_text(cells: Iterable[Sequence[str]], delimiter: str = ",", end: str = "\r\n", quote_all: bool = False) -> str:
     out = io.StringIO()
-    quoting = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
-    csv.writer(out, delimiter=delimiter, lineterminator=end, quoting=quoting).writerows(cells)
+    csv.writer(
+        out, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    ).writerows(cells)
     return out.getvalue()
 
 

@@ -34,8 +34,11 @@ CASES: tuple[Case, ...] = (
     Case("hostile_workbook", "zip bomb, entity bomb, XXE, fuzzed workbooks", workbooks_hostile.variants),
     Case("api", "API: pages that drift, tokens, login pages, 429/503, cut bodies, drips, gzip bomb", api.variants),
     Case("sftp", "SFTP: transfers cut or short, silence, files still growing or uploading", drop.variants),
-    Case("repeats", "files and rows twice, copies, months out of order, late rows, corrections, deletions",
-         repeats.variants),
+    Case(
+        "repeats",
+        "files and rows twice, copies, months out of order, late rows, corrections, deletions",
+        repeats.variants,
+    ),
     Case("volume", "zero rows, -60 %, threefold, a unit missing, a column all default, a new code", volume.variants),
     Case("times", "31st, leap day, 24:00, two formats, future", times.variants),
     Case("file_names", "file names with brackets, paths, quotes, 300 characters, case twins", names.files),

@@ -53,7 +53,7 @@ def odd() -> Iterator[Variant]:
             for form in FORMS:
                 for kind, text in ODD.items():
                     yield _with_text(dataset, header, form, kind, f"甲{text}乙")
-                for size in (40_000, 1_000_000, 3_000_000):
+                for size in (40_000, 1_000_000):
                     yield _with_text(dataset, header, form, f"{size}_characters", "长文" * (size // 2))
                 yield _with_text(dataset, header, form, "a_million_in_lines", "长文字,“多行”\n" * 100_000)
 
@@ -108,7 +108,9 @@ def numbers() -> Iterator[Variant]:
 def _lost(dataset: str, column: Column, form: str, value: object, places: tuple[int, ...]) -> Variant:
     def make() -> tuple[Files, Expect]:
         rows = list(m.generated(dataset))
-        written = [row | {column.header: value} if n in places else row for n, row in enumerate(rows)]
+        written: list[dict[str, object]] = [dict(row) for row in rows]
+        for place in places:
+            written[place][column.header] = value
         name, content = _file(dataset, form, written)
         first = 1 if form == "json" else 2
         if column.code_number:

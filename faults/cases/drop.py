@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -86,7 +85,7 @@ def _renamed(name: str) -> Beside:
 
         def finish() -> None:
             time.sleep(0.2)
-            os.rename(folder / name, path)
+            (folder / name).rename(path)
 
         threading.Thread(target=finish, daemon=True).start()
 

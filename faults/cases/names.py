@@ -20,13 +20,17 @@ NAMES = (
     "export[1].csv", "export[1-9].csv", "*.csv", "?.csv", "{a,b}.csv", "**.csv", "a b.csv", " a.csv", "a .csv",
     "it's.csv", 'say "x".csv', "a`id`.csv", "$(id).csv", "a;b.csv", "a|b.csv", "a&b.csv", "a>b.csv", "-rf.csv",
     "--help.csv", "a\nb.csv", "a\tb.csv", "a\\b.csv", "..csv", "...csv", "..\\x.csv", "%2e%2e%2fx.csv", "a%00b.csv",
-    "a#b.csv", "a?b=c.csv", "a:b.csv", "~a.csv", "{{ x }}.csv", "{% x %}.csv", "导出(1).csv", "导出.csv", "ｅｘｐｏｒｔ.csv",  # noqa: E501
-    "𠮷.csv", "😀.csv", "e\u0301.csv", "\u202ecsv.csv", "a\u200b.csv", "EXPORT.CSV", "export.CSV", "export.Csv", "a.b.c.csv",  # noqa: E501
-    "x" * 250 + ".csv", "长" * 80 + ".csv", "CON.csv", "manifest.csv", "1.csv", "0x1.csv", "null.csv", "a'; DROP TABLE x--.csv",  # noqa: E501
+    "a#b.csv", "a?b=c.csv", "a:b.csv", "~a.csv", "{{ x }}.csv", "{% x %}.csv", "导出(1).csv", "导出.csv",
+    "ｅｘｐｏｒｔ.csv",
+    "𠮷.csv", "😀.csv", "e\u0301.csv", "\u202ecsv.csv", "a\u200b.csv", "EXPORT.CSV", "export.CSV", "export.Csv",
+    "a.b.c.csv",
+    "x" * 250 + ".csv", "长" * 80 + ".csv", "CON.csv", "manifest.csv", "1.csv", "0x1.csv", "null.csv",
+    "a'; DROP TABLE x--.csv",
 )  # fmt: skip
 #: Not a table by its name: refused, or (where nothing else is there) missing.
-NO_TABLES = ("export", "export.exe", "export.csv.bak", "export.parquet", "export.html", "a.csv.part", ".csv", ".hidden.csv",  # noqa: E501
-             "~$a.xlsx", "manifest.json", "export.csv ", "export.csv.", "export.rar", "export.7z", "a.csv.tmp")  # fmt: skip  # noqa: E501
+NO_TABLES = ("export", "export.exe", "export.csv.bak", "export.parquet", "export.html", "a.csv.part", ".csv",
+             ".hidden.csv", "~$a.xlsx", "manifest.json", "export.csv ", "export.csv.", "export.rar", "export.7z",
+             "a.csv.tmp")  # fmt: skip
 
 
 def files() -> Iterator[Variant]:
@@ -64,12 +68,15 @@ def _pair(dataset: str, first: str, second: str) -> Callable[[], tuple[Files, Ex
 
 PARAMETERS = (
     "", " ", "2022-13", "2022-00", "2022-7", "22-07", "2022-07-01", "2022-07 ", " 2022-07", "2022-07\n", "2022-07\x00",
-    "２０２２-０７", "2022‐07", "2022-07'; DROP TABLE marts.unit_scores; --", "2022-07' OR '1'='1", "2022-07\"; SELECT 1; --",  # noqa: E501
-    "{{ env_var('HOME') }}", "{{ ds }}", "{% raw %}", "{{ 7*7 }}", "{{ config.__class__ }}", "$(touch /tmp/x)", "`id`", "2022-07; id",  # noqa: E501
+    "２０２２-０７", "2022‐07", "2022-07'; DROP TABLE marts.unit_scores; --", "2022-07' OR '1'='1",
+    "2022-07\"; SELECT 1; --",
+    "{{ env_var('HOME') }}", "{{ ds }}", "{% raw %}", "{{ 7*7 }}", "{{ config.__class__ }}", "$(touch /tmp/x)", "`id`",
+    "2022-07; id",
     "2022-07 && id", "| cat /etc/passwd", "../../etc/passwd", "2022-07/../../x", "/etc/passwd", "file:///etc/passwd",
     "read_csv('/etc/passwd')", "*", "[2022-07]", "2022-0?", "%s", "%(x)s", "{0}", "--help", "-", "null", "None", "true",
     "NaN", "1e3", "9999999-01", "0000-01", "2022-07--", "--2022-07", "2022-07--2022-06", "2022-07--2022-09--2022-10",
-    "2022-02--2022-03", "2022-07--2022-07", "2022-07,2022-08", "['2022-07']", '{"a": 1}', "2022-07\r\nX: y", "<script>", "x" * 100_000,  # noqa: E501
+    "2022-02--2022-03", "2022-07--2022-07", "2022-07,2022-08", "['2022-07']", '{"a": 1}', "2022-07\r\nX: y", "<script>",
+    "x" * 100_000,
     "٢٠٢٢-٠٧", "2022-07\u200b", "\ufeff2022-07", "\ud800",
 )  # fmt: skip
 #: Right in themselves, so not to be refused as a period.
@@ -95,7 +102,8 @@ def parameters() -> Iterator[Variant]:
     def as_pulled(where: str) -> Callable[[Workplace, str], Any]:
         def act(place: Workplace, text: str) -> Any:
             place.put("hotline_tickets", {"a.csv": m.csv_bytes("hotline_tickets", m.generated("hotline_tickets"))})
-            given = {"system": "hotline", "dataset": "hotline_tickets", "month": m.MONTH} | {where: text}
+            given: dict[str, Any] = {"system": "hotline", "dataset": "hotline_tickets", "month": m.MONTH}
+            given[where] = text
             return pull(place.home, connect(place.exports.as_uri()), **given)
 
         return act

@@ -102,7 +102,8 @@ def _bytes(dataset: str) -> Iterator[Variant]:
     contents = {
         "empty": b"", "one_line_end": b"\r\n", "blank": b"   \n\n\n", "nul": b"\x00" * 4096, "mark": b"\xef\xbb\xbf",
         "commas": b",,,,\n,,,,\n", "page": b"<html><body>500</body></html>", "pdf": b"%PDF-1.7\n" + b"x" * 400,
-        "noise": bytes(m.rng(dataset).randrange(256) for _ in range(4096)), "json": b'{"rows": []}', "png": b"\x89PNG\r\n\x1a\n",  # noqa: E501
+        "noise": bytes(m.rng(dataset).randrange(256) for _ in range(4096)), "json": b'{"rows": []}',
+        "png": b"\x89PNG\r\n\x1a\n",
     }  # fmt: skip
     for kind, content in contents.items():
         for form in ("csv", "json", "xlsx"):

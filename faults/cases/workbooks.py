@@ -34,7 +34,7 @@ def rewritten(content: bytes, part: str, change: Callable[[str], str]) -> bytes:
     return out.getvalue()
 
 
-def book(build: Callable[[Any], None], **options: Any) -> bytes:
+def book(build: Callable[[Any], object], **options: Any) -> bytes:
     """What ``build`` makes of an empty workbook."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True, **options}) as made:
@@ -83,7 +83,7 @@ def _sheets(*before: str) -> Callable[[str], bytes]:
     return make
 
 
-def _changed(change: Callable[[Any, Any], None], top: int = 0) -> Callable[[str], bytes]:
+def _changed(change: Callable[[Any, Any], object], top: int = 0) -> Callable[[str], bytes]:
     """The table with something done to its sheet."""
 
     def make(dataset: str) -> bytes:
@@ -114,7 +114,8 @@ LAYOUTS: dict[str, tuple[Callable[[str], bytes], frozenset[str]]] = {
     "inline_strings": (lambda d: plain(d, constant_memory=True), ONLY_EXACT),
     **{f"dimension_{ref.replace(':', '_') or 'none'}": (_dimension(ref), EITHER)
        for ref in ("A1", "A1:B2", "A1:XFD1048576", "C5:D9", "", "A1:A61", "ZZZ1:A0")},
-    "rows_hidden": (_changed(lambda _, s: [s.set_row(n, None, None, {"hidden": True}) for n in (3, 4, 40)]), ONLY_EXACT),  # noqa: E501
+    "rows_hidden": (_changed(lambda _, s: [s.set_row(n, None, None, {"hidden": True}) for n in (3, 4, 40)]),
+                    ONLY_EXACT),
     "columns_hidden": (_changed(lambda _, s: s.set_column(2, 4, None, None, {"hidden": True})), ONLY_EXACT),
     "filtered": (_changed(lambda _, s: s.autofilter(0, 0, 60, 5)), ONLY_EXACT),
     "frozen": (_changed(lambda _, s: s.freeze_panes(1, 1)), ONLY_EXACT),

@@ -89,11 +89,13 @@ HOSTILE: dict[str, Callable[[str], bytes]] = {
     "huge_row": lambda _: rewritten(plain(DATASET), SHEET, lambda t: t.replace('r="7"', 'r="1048576"')),
     "row_beyond": lambda _: rewritten(plain(DATASET), SHEET, lambda t: t.replace('r="A7"', 'r="A4294967295"')),
     "column_beyond": lambda _: rewritten(plain(DATASET), SHEET, lambda t: t.replace('r="A7"', 'r="ZZZZZZZ7"')),
-    "string_beyond": lambda _: rewritten(plain(DATASET), SHEET, lambda t: t.replace("<v>3</v>", "<v>4294967295</v>", 1)),  # noqa: E501
+    "string_beyond": lambda _: rewritten(
+        plain(DATASET), SHEET, lambda t: t.replace("<v>3</v>", "<v>4294967295</v>", 1)),
     "absolute_target": lambda _: rewritten(
         plain(DATASET), "xl/_rels/workbook.xml.rels", lambda t: t.replace("worksheets/sheet1.xml", "/etc/passwd")),
     "target_above": lambda _: rewritten(
-        plain(DATASET), "xl/_rels/workbook.xml.rels", lambda t: t.replace("worksheets/sheet1.xml", "../../../etc/passwd")),  # noqa: E501
+        plain(DATASET), "xl/_rels/workbook.xml.rels",
+        lambda t: t.replace("worksheets/sheet1.xml", "../../../etc/passwd")),
     **{f"laughs_{part.rpartition('/')[2]}": _doctype(part, _LAUGHS, "&a11;") for part in PARTS},
     **{f"{kind}_{part.rpartition('/')[2]}": _doctype(part, f"<!DOCTYPE x [<!ENTITY e SYSTEM '{target}'>]>", "&e;")
        for part in PARTS for kind, target in (("xxe_file", "file:///etc/passwd"), ("xxe_network", "URL"))},
