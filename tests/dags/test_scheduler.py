@@ -70,7 +70,7 @@ def test_two_months_from_three_servers_to_rankings_by_assets(exports, tmp_path):
         released = {release for (release,) in warehouse.sql("select release from marts.releases").fetchall()}
         # August's delivery corrects July late, so July may have a second revision; the replay has added nothing.
         assert released - {"2022-07-r2"} == {"2022-07--2022-08-r1", "2022-07-r1", "2022-08-r1"}
-        assert warehouse.sql("select count(*) from marts.unit_rankings").fetchone()[0] > 0
+        assert warehouse.execute("select count(*) from marts.unit_rankings").fetchall() > [(0,)]
     assert _left_over(home) == []
     assert not AirflowHome.of(home).processes.exists()
 
