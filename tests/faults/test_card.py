@@ -15,7 +15,7 @@ from faults import card
 from faults.cases import CASES, api, drop, repeats, volume, workbooks_hostile
 from faults.judge import EXACT, QUARANTINE, REFUSE, WRONG, Expect, Observed, judge
 from faults.workplace import Workplace
-from ingestion.contracts import CONTRACTS
+from ingestion.contracts import CONTRACTS, SYSTEMS
 
 GOOD = Counter({("K1", "一", 1): 1, ("K2", "二", 2): 1, ("K3", "三", 3): 1})
 EXPECT = Expect(GOOD, frozenset({EXACT}), lines=4, secrets=frozenset({"13912345678"}))
@@ -25,10 +25,11 @@ RIGHT = Observed(rows=Counter(GOOD), rows_in=3, rows_loaded=3, rows_other=1)
 @pytest.fixture(autouse=True)
 def contracts_as_they_were() -> Iterator[None]:
     """The card gives real data contracts of its own; the tests after it know only the ten datasets."""
-    before = dict(CONTRACTS)
+    before = [(table, dict(table)) for table in (CONTRACTS, SYSTEMS)]
     yield
-    CONTRACTS.clear()
-    CONTRACTS.update(before)
+    for table, content in before:
+        table.clear()
+        table.update(content)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
