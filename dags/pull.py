@@ -70,9 +70,8 @@ def pull_dag(system: str, datasets: list[str]) -> DAG:
         @task(map_index_template="{{ dataset }}")
         @without_values
         def load(dataset: str) -> None:
-            from ingestion.load import load as load_delivery
-
             import expectations
+            from ingestion.load import load as load_delivery
 
             load_delivery(home(), dataset, month_of(named(dataset)), validate=expectations.validate_load)
 
