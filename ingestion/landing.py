@@ -76,7 +76,7 @@ def pull(
             fetched = source.fetch(profile.delivered_as(dataset) if profile else dataset, month, into)
             files = []
             for done, each in enumerate(fetched, 1):
-                files.append(_land(home, each))
+                files.append(_land(home, ledger, each))
                 if progress:
                     progress(f"{dataset} {month}", done, len(fetched))
         except TongbaoError as error:
@@ -106,12 +106,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _land(home: Home, fetched: Fetched) -> NewAttempt:
+def _land(home: Home, ledger: Ledger, fetched: Fetched) -> NewAttempt:
     sha256 = sha256_of(fetched.path)
     size = fetched.path.stat().st_size
     fetched.path.chmod(0o600)
-    # Also over an object that is there already: it may have been damaged since.
-    put(fetched.path, object_path(home, sha256))
+    if ledger.kept_as(sha256) == sha256:
+        # Also over an object that is there already: it may have been damaged since.
+        put(fetched.path, object_path(home, sha256))
+    # Else somebody has been erased from these bytes: what is kept in their place goes on standing for them.
     manifest = fetched.manifest
     return NewAttempt(
         file=fetched.name,

@@ -5,7 +5,8 @@ process leaves the state before or the state after. Rows are only ever added:
 
 * ``deliveries`` - one pull of one dataset and month;
 * ``attempts`` - one file of a delivery, or the failed pull itself (no file);
-* ``decisions`` - what a load decided about an attempt; the newest one counts.
+* ``decisions`` - what a load decided about an attempt; the newest one counts;
+* ``replacements`` - landed bytes that are not kept as they were delivered: someone was erased, or their time was over.
 
 A *landing* is an attempt that brought new bytes; its ``landing_id`` is the attempt's id. Times are Beijing wall time.
 """
@@ -56,6 +57,14 @@ CREATE TABLE IF NOT EXISTS decisions (
     rows_quarantined INTEGER NOT NULL DEFAULT 0, rows_other INTEGER NOT NULL DEFAULT 0,
     findings INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE TABLE IF NOT EXISTS replacements (
+    replacement_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sha256 TEXT NOT NULL,
+    replaced_by TEXT,  -- what is kept in the place of these bytes; null: nothing is
+    why TEXT NOT NULL CHECK (why IN ('erasure', 'retention')),
+    record TEXT NOT NULL, replaced_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS replacements_by_sha256 ON replacements (sha256);
 CREATE INDEX IF NOT EXISTS decisions_by_attempt ON decisions (attempt_id);
 CREATE INDEX IF NOT EXISTS attempts_by_delivery ON attempts (delivery_id);
 CREATE VIEW IF NOT EXISTS attempt_states AS
@@ -148,6 +157,16 @@ class NewAttempt:
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """Landed bytes that are kept as others, or (``replaced_by`` None) no more; ``why``: erasure or retention."""
+
+    sha256: str
+    replaced_by: str | None
+    why: str
+    record: str
+
+
+@dataclass(frozen=True)
 class Decision:
     """What a load decided about one attempt."""
 
@@ -200,7 +219,7 @@ class Ledger:
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute("PRAGMA foreign_keys = ON")
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempt_states'").fetchone():
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'replacements'").fetchone():
                 connection.executescript("BEGIN IMMEDIATE;" + _TABLES + "COMMIT;")
             connection.row_factory = sqlite3.Row
             if write:
@@ -296,6 +315,20 @@ class Ledger:
                 ],
             )
 
+    def record_replacement(self, sha256: str, replaced_by: str | None, why: str, record: str) -> None:
+        """Writes that landed bytes are kept as others (None: not at all), and by which record (erasure, retention)."""
+        with self._connection(write=True) as connection:
+            connection.execute(
+                "INSERT INTO replacements (sha256, replaced_by, why, record, replaced_at) VALUES (?, ?, ?, ?, ?)",
+                (sha256, replaced_by, why, record, now().isoformat(sep=" ")),
+            )
+
+    def rename_file(self, old: str, new: str) -> None:
+        """A delivered name that holds somebody's number gets another; the old one is overwritten in the file."""
+        with self._connection() as connection:
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("UPDATE attempts SET file = ? WHERE file = ?", (new, old))
+
     @staticmethod
     def _new_delivery(
         connection: sqlite3.Connection,
@@ -345,6 +378,34 @@ class Ledger:
             )
             for each in accepted
         ]
+
+    def replacements(self) -> list[Replacement]:
+        """Every replacement of landed bytes, the oldest first."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT sha256, replaced_by, why, record FROM replacements ORDER BY replacement_id"
+            ).fetchall()
+        return [Replacement(**dict(row)) for row in rows]
+
+    def kept_as(self, sha256: str) -> str:
+        """The hash of what is kept for these landed bytes: themselves, or what has replaced them."""
+        with self._connection() as connection:
+            while row := connection.execute(
+                "SELECT replaced_by FROM replacements WHERE sha256 = ? ORDER BY replacement_id DESC LIMIT 1", (sha256,)
+            ).fetchone():
+                if row["replaced_by"] is None:
+                    break
+                sha256 = row["replaced_by"]
+        return sha256
+
+    def delivered_names(self) -> dict[str, set[str]]:
+        """sha256 -> the names under which those bytes were delivered, in clear: they stay in the raw zone."""
+        with self._connection() as connection:
+            rows = connection.execute("SELECT DISTINCT sha256, file FROM attempts WHERE file IS NOT NULL").fetchall()
+        names: dict[str, set[str]] = {}
+        for row in rows:
+            names.setdefault(row["sha256"], set()).add(row["file"])
+        return names
 
     def delivered_months(self) -> list[tuple[str, str]]:
         """(dataset, month) of every delivery that was accepted, sorted."""

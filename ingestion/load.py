@@ -139,6 +139,12 @@ def rebuild(home: Home, datasets: Iterable[str] | None = None, *, progress: Prog
         for attempt in ledger.attempts()
         if attempt.outcome == "accepted" and (wanted is None or attempt.dataset in wanted)
     ]
+    restage(home, accepted, progress=progress)
+    return len(accepted)
+
+
+def restage(home: Home, accepted: Sequence[Attempt], *, progress: Progress | None = None) -> None:
+    """Makes the staged Parquet, quarantine and findings of these accepted files again; raises as ``rebuild`` does."""
     for done, attempt in enumerate(accepted):
         if progress:
             progress(f"{attempt.dataset} {attempt.month}", done, len(accepted))
@@ -150,18 +156,19 @@ def rebuild(home: Home, datasets: Iterable[str] | None = None, *, progress: Prog
                 f"{attempt.dataset} {attempt.month} {attempt.file}: accepted with {then[0]} rows, {then[2]} of them in "
                 f"quarantine; rebuilt with {file.rows_in} and {file.rows_quarantined}: has a contract changed?"
             )
-    return len(accepted)
 
 
 def _stage_all(
     home: Home, contract: Contract, attempts: Sequence[Attempt], progress: Progress | None
 ) -> list[StagedFile]:
+    ledger = Ledger(home)
     with connect() as connection:
         normalizer = Normalizer(contract, key_of(home), connection)
         files = []
         for attempt in attempts:
-            path = object_path(home, attempt.sha256 or "")
-            if not path.is_file() or sha256_of(path) != attempt.sha256:
+            kept = ledger.kept_as(attempt.sha256 or "")
+            path = object_path(home, kept)
+            if not path.is_file() or sha256_of(path) != kept:
                 raise DeliveryRefused(f"{attempt.file}: the landed bytes are gone or damaged; pull the delivery again")
             try:
                 files.append(stage(home, path, attempt, normalizer, progress))

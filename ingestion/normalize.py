@@ -114,6 +114,8 @@ class Normalizer:
     def __init__(self, contract: Contract, key: PseudonymKey, connection: duckdb.DuckDBPyConnection) -> None:
         self.contract = contract
         self.schema = staged_schema(contract)
+        #: Sign of the key that the tokens are made with.
+        self.key_mark = key.mark
         self._key = key
         self._connection = connection
         self._faults = _faults(contract)

@@ -13,10 +13,12 @@ import os
 import re
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.durable import put
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 
@@ -27,6 +29,9 @@ TOKEN_DIGITS = 32
 _SAMPLE = 4096
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}")
+
+#: What a token looks like wherever it stands; read alike by Python and Arrow.
+TOKEN = re.compile(rf"{_KEY_ID.pattern}:[0-9a-f]{{{TOKEN_DIGITS}}}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,11 @@ class PseudonymKey:
     def token(self, value: str) -> str:
         """The token of one value, the same that ``tokenise`` gives."""
         return f"{self.key_id}:{hmac.new(self.secret, value.encode(), hashlib.sha256).hexdigest()[:TOKEN_DIGITS]}"
+
+    @property
+    def mark(self) -> str:
+        """Public sign of this very key (id and secret), written into the files that hold its tokens."""
+        return self.token("tongbao pseudonym key")
 
     def tokenise(self, values: pa.Array | pa.ChunkedArray) -> pa.Array:
         """Tokens of the values, null for null; where values repeat, each is hashed once."""
@@ -74,18 +84,43 @@ def key_of(home: Home) -> PseudonymKey:
     return _home_key(home)
 
 
+def home_key_path(home: Home) -> Path:
+    """Where the home's own key lies; not used where the environment gives one."""
+    return home.keys / "pseudonym.key"
+
+
+def previous_key_path(home: Home) -> Path:
+    """The home's key before the rotation that is under way; absent when none is."""
+    return home.keys / "pseudonym.previous.key"
+
+
+def renew_home_key(home: Home) -> None:
+    """Puts a new key in the place of the home's own; the old one is kept beside it until the rotation is done."""
+    path, previous = home_key_path(home), previous_key_path(home)
+    _home_key(home)
+    previous.unlink(missing_ok=True)
+    os.link(path, previous)
+    put(_new_key(home), path)
+
+
+def _new_key(home: Home) -> Path:
+    """A file with a new key, under a name of its own, on the disk."""
+    made = home.keys / f".pseudonym.{os.getpid()}.{secrets.token_hex(4)}"
+    descriptor = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        os.write(descriptor, f"home-{secrets.token_hex(2)}:{secrets.token_hex(32)}\n".encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return made
+
+
 def _home_key(home: Home) -> PseudonymKey:
     home.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
     home.keys.chmod(0o700)
-    path = home.keys / "pseudonym.key"
+    path = home_key_path(home)
     if not path.exists():
-        made = home.keys / f".pseudonym.{os.getpid()}.{secrets.token_hex(4)}"
-        descriptor = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            os.write(descriptor, f"home-{secrets.token_hex(2)}:{secrets.token_hex(32)}\n".encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        made = _new_key(home)
         try:
             # A link fails where another process was first: then its key is the key.
             os.link(made, path)

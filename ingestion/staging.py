@@ -8,12 +8,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion.contracts import Contract
@@ -23,8 +24,12 @@ from ingestion.home import Home
 from ingestion.landing import Progress
 from ingestion.ledger import Attempt, findings_path, quarantine_path, staged_path
 from ingestion.normalize import Normalizer, Origin, staged_schema
+from ingestion.personal import PseudonymKey
 from ingestion.quarantine import DAMAGED, FINDINGS_SCHEMA, QUARANTINE_SCHEMA, REASONS
 from ingestion.readers import TableReader, open_table
+
+#: Name of the note in a staged file's footer that says which key made its tokens (``PseudonymKey.mark``).
+KEY_MARK = "tongbao.pseudonym_key"
 
 #: Rows that are typed and written together, at least: a row group.
 _GROUP_ROWS = 131_072
@@ -57,7 +62,7 @@ def stage(home: Home, landed: Path, attempt: Attempt, normalizer: Normalizer, pr
     target = staged_path(*place)
     faults, lost = [], []
     loaded = 0
-    with open_table(landed, name, contract) as reader, _Writer(target, contract) as writer:
+    with open_table(landed, name, contract) as reader, _Writer(target, contract, normalizer.key_mark) as writer:
         for group in _groups(reader):
             typed = normalizer.normalise(group, origin)
             writer.write(typed.good)
@@ -136,10 +141,31 @@ def _groups(reader: TableReader) -> Iterator[pa.Table]:
         thread.join()
 
 
+def rewrite(path: Path, key: PseudonymKey, change: Callable[[str], str], pattern: str) -> int:
+    """Writes a staged file again with the cells that match the pattern changed; returns how many changed.
+
+    For files whose raw bytes are gone; all others are staged again. The rows stay as many and in their order.
+    """
+    table = pq.ParquetFile(path).read()
+    changed = 0
+    for place, field_ in enumerate(table.schema):
+        if pa.types.is_string(field_.type):
+            whole = table[field_.name].combine_chunks()
+            hit = pc.fill_null(pc.match_substring_regex(whole, pattern), False)
+            old = whole.filter(hit)
+            new = pa.array([change(cell) for cell in old.to_pylist()], pa.string())
+            changed += pc.sum(pc.not_equal(old, new)).as_py() or 0
+            table = table.set_column(place, field_, pc.replace_with_mask(whole, hit, new))
+    made = path.with_name(f".{path.name}.tmp")
+    pq.write_table(table.replace_schema_metadata({KEY_MARK: key.mark}), made)
+    put(made, path)
+    return changed
+
+
 class _Writer:
     """A Parquet file that appears under its name when it is finished, written by a thread of its own."""
 
-    def __init__(self, target: Path, contract: Contract) -> None:
+    def __init__(self, target: Path, contract: Contract, key_mark: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         self._target = target
         self._made = target.with_name(f".{target.name}.tmp")
@@ -147,7 +173,8 @@ class _Writer:
         # as long over moments and tokens as over all the rest and makes the file an eighth smaller: they go without.
         dense = {column.name for column in contract.columns if column.personal or column.type == "timestamp"}
         unique = dense | {*contract.key, "_key", "_row"}
-        schema = staged_schema(contract)
+        # Whoever joins tokens of two files can see that one key made them, without reading a row.
+        schema = staged_schema(contract).with_metadata({KEY_MARK: key_mark})
         self._writer = pq.ParquetWriter(
             self._made,
             schema,

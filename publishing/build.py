@@ -13,13 +13,14 @@ from typing import Any
 
 import duckdb
 
+from ingestion import rotation
 from ingestion.errors import BadParameter, BuildFailed
 from ingestion.home import Home
 from ingestion.ledger import Ledger
 from ingestion.period import Period
 from publishing import inputs, releases, settings
 from publishing.dbt_run import DBT_PROJECT, dbt_build, seeds_folder
-from publishing.durable import exclusive, fsync_path, write_text
+from publishing.durable import PublisherBusy, exclusive, fsync_path, write_text
 from publishing.plan import delivered_pairs, missing_deliveries
 from publishing.previous import copy_previous, published_periods
 
@@ -65,9 +66,12 @@ def build(
         base = releases.newest(home)
         if base is not None:
             releases.verify_warehouse(base)
+        key = rotation.key_of_staged(home)
         digest = input_digest(home, project)
         lay_inputs(home, warehouse, wanted, run_id, reason, digest, base.warehouse if base else None)
         summary = dbt_build(home, run_dir, project=project, progress=progress)
+        if rotation.key_of_staged(home) != key:
+            raise PublisherBusy("the pseudonymisation key was rotated during the build; build again")
         _checkpoint(warehouse)
         state = {
             "run_id": run_id,
