@@ -25,6 +25,7 @@ from ingestion.errors import BadParameter, TongbaoError, Transient
 from ingestion.home import Home
 from ingestion.ledger import Attempt, Ledger
 from ingestion.period import Month
+from ingestion.personal_cli import erase, retention, rotate_key
 from ingestion.profile import county, delivered_datasets
 from ingestion.transports import Source
 
@@ -125,6 +126,9 @@ def load(datasets: tuple[str, ...], months: tuple[str, ...], validate: bool) -> 
 
 main.add_command(check)
 main.add_command(aliases)
+main.add_command(erase)
+main.add_command(retention)
+main.add_command(rotate_key)
 
 
 @main.command()

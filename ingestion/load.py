@@ -139,8 +139,24 @@ def rebuild(home: Home, datasets: Iterable[str] | None = None, *, progress: Prog
         for attempt in ledger.attempts()
         if attempt.outcome == "accepted" and (wanted is None or attempt.dataset in wanted)
     ]
-    restage(home, accepted, progress=progress)
-    return len(accepted)
+    # What was taken out of the raw zone on purpose stays as it is staged; without that it is lost, and said so.
+    gone = {each.sha256 for each in ledger.replacements() if each.replaced_by is None}
+    kept = {each.attempt_id: ledger.kept_as(each.sha256 or "") for each in accepted}
+    expired = {n for n, sha256 in kept.items() if sha256 in gone and not object_path(home, sha256).exists()}
+    again = [each for each in accepted if each.attempt_id not in expired]
+    lost = [
+        each
+        for each in accepted
+        if each.attempt_id in expired and not staged_path(home, each.dataset, each.month, each.attempt_id).is_file()
+    ]
+    if lost:
+        raise Permanent(
+            f"{len(lost)} accepted files were removed from the raw zone by retention or an erasure and cannot be "
+            f"rebuilt: {', '.join(f'{each.dataset} {each.month} {each.file}' for each in lost[:5])}; restore staged/ "
+            "from a backup, or have them delivered again"
+        )
+    restage(home, again, progress=progress)
+    return len(again)
 
 
 def restage(home: Home, accepted: Sequence[Attempt], *, progress: Progress | None = None) -> None:

@@ -141,25 +141,22 @@ def _groups(reader: TableReader) -> Iterator[pa.Table]:
         thread.join()
 
 
-def rewrite(path: Path, key: PseudonymKey, change: Callable[[str], str], pattern: str) -> int:
-    """Writes a staged file again with the cells that match the pattern changed; returns how many changed.
+def rewrite(path: Path, key: PseudonymKey, change: Callable[[str], str], pattern: str, rows: pa.Array = None) -> None:
+    """Writes a staged file again with the text cells that match the pattern changed; in these rows only, where given.
 
     For files whose raw bytes are gone; all others are staged again. The rows stay as many and in their order.
     """
     table = pq.ParquetFile(path).read()
-    changed = 0
     for place, field_ in enumerate(table.schema):
         if pa.types.is_string(field_.type):
             whole = table[field_.name].combine_chunks()
             hit = pc.fill_null(pc.match_substring_regex(whole, pattern), False)
-            old = whole.filter(hit)
-            new = pa.array([change(cell) for cell in old.to_pylist()], pa.string())
-            changed += pc.sum(pc.not_equal(old, new)).as_py() or 0
+            hit = hit if rows is None else pc.and_(hit, rows)
+            new = pa.array([change(cell) for cell in whole.filter(hit).to_pylist()], pa.string())
             table = table.set_column(place, field_, pc.replace_with_mask(whole, hit, new))
     made = path.with_name(f".{path.name}.tmp")
     pq.write_table(table.replace_schema_metadata({KEY_MARK: key.mark}), made)
     put(made, path)
-    return changed
 
 
 class _Writer:
