@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec
 
+from dags.alerts import alert
 from ingestion.errors import Permanent, TongbaoError, Transient
 
 P = ParamSpec("P")
@@ -21,10 +22,11 @@ class Unforeseen(Permanent):
 
 
 def report_failure(context: Any) -> None:
-    """The alert hook: says in the task's last log line what failed and why. A deployment adds its notifier here."""
+    """The alert hook: says in the task's last log line what failed and why, and tells the channels that are named."""
     ti = context["ti"]
     which = f"{ti.dag_id}.{ti.task_id}" + (f"[{ti.map_index}]" if (ti.map_index or 0) >= 0 else "")
     log.error("FAILED %s in %s: %s", which, context["run_id"], context.get("exception") or "no reason given")
+    alert(context)
 
 
 def without_values(step: Callable[P, None]) -> Callable[P, None]:
