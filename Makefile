@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run county ui stop backfill test lint format bench faults lock clean
+.PHONY: help install run county ui stop backfill status rebuild test lint format bench faults lock clean
 
 help:  ## this overview
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
@@ -53,6 +53,12 @@ lint: install  ## ruff, mypy, sqlfluff; changes nothing
 format: install  ## write what ruff would
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+status: install  ## what is landed, validated, published; how old it is and which source is late
+	@$(BIN)/python -m upkeep status
+
+rebuild: install  ## the served release again from raw files alone, timed; are the digests the same?
+	@$(BIN)/python -m upkeep rebuild
 
 bench: install  ## county size through the real DAGs against an empty DAG; writes var/bench.json
 	@$(BIN)/python -m ops.bench

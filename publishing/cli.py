@@ -108,10 +108,21 @@ def run(run_id: str | None, month: str | None, reason: str, periods: tuple[str, 
 @main.command()
 @click.argument("period")
 def summary(period: str) -> None:
-    """Print the overall ranking of PERIOD, what was quarantined, and where everything lies."""
+    """Print the overall ranking of PERIOD, what was quarantined, and where everything lies; write its report."""
+    from publishing.report import write_report
     from publishing.summary import summary as show
 
+    write_report(Home.from_env(), period)
     show(Home.from_env(), period, console)
+
+
+@main.command()
+@click.argument("period")
+def report(period: str) -> None:
+    """Write the report of PERIOD for those who decide (运行报告): reports/<release>.html."""
+    from publishing.report import write_report
+
+    console.print(str(write_report(Home.from_env(), period)), markup=False, soft_wrap=True)
 
 
 @main.command("releases")

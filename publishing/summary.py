@@ -18,6 +18,7 @@ from ingestion.period import Period
 from ingestion.quarantine import reason_text as quarantine_reason
 from publishing import releases
 from publishing.labels import labels, period_name
+from publishing.report import report_path
 from publishing.tables import ranking_tables
 
 #: Unmapped names listed; the rest is in audit.unmapped_units.
@@ -71,8 +72,10 @@ def summary(home: Home, period: str, console: Console | None = None) -> None:
         ("排名表 tables", home.current / "tables" / code),
         ("数据校验报告 Data Docs", home.current / "data_docs" / "index.html"),
         ("版本清单 manifest", home.current / "manifest.json"),
+        ("运行报告 report", report_path(home, tables[0].release)),
     ):
-        places.add_row(name, escape(str(path)))
+        if path.exists():
+            places.add_row(name, escape(str(path)))
     console.print(places)
 
 

@@ -60,6 +60,7 @@ class RankingTable:
     kinds: dict[str, str]
     notes: list[str] = field(default_factory=list)
     released_at: Any = None
+    release: str = ""
 
 
 def guarded(text: str) -> str:
@@ -143,7 +144,14 @@ def _table(
         notes.append(guarded(words["revised"].format(reason=release["reason"])))
     title = words["title"].format(period=period_name(period), area=area_name)
     return RankingTable(
-        period, area, title, frame.reset_index(drop=True), kinds, notes, release["released_at"].to_pydatetime()
+        period,
+        area,
+        title,
+        frame.reset_index(drop=True),
+        kinds,
+        notes,
+        release["released_at"].to_pydatetime(),
+        release["release"],
     )
 
 

@@ -1,1 +1,1 @@
-"""Upkeep (运维): what is there and fresh, who is told when it is not, reports of periods, a rebuild on trial."""
+"""Upkeep (运维): what is there and how fresh, who is told when something fails, a rebuild on trial, the runbook."""

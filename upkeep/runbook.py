@@ -16,15 +16,15 @@ UNKNOWN = "Unforeseen"
 TO_DO = "## What to do 处理"
 
 
-def page_of(kind: str) -> str:
-    """File name of the page about this alarm; of an error that has none, the page about errors nobody foresaw."""
-    return f"{kind if (PAGES / f'{kind}.md').is_file() else UNKNOWN}.md"
+def page_of(*kinds: str) -> str:
+    """Name of the first page that there is for these alarms: an error's class, then those above it."""
+    return next((kind for kind in kinds if (PAGES / f"{kind}.md").is_file()), UNKNOWN)
 
 
 @cache
-def first_step(kind: str) -> str:
+def first_step(page: str) -> str:
     """The first step of the page, in one line."""
-    path: Path = PAGES / page_of(kind)
+    path: Path = PAGES / f"{page}.md"
     if not path.is_file():
         return "read the task's log"
     steps = path.read_text(encoding="utf-8").partition(TO_DO)[2]

@@ -43,6 +43,13 @@ CREATE TABLE audit.unmapped_units AS SELECT 'cms_posts' AS dataset, '托里镇�
 CREATE TABLE audit.quarantine AS SELECT * FROM (VALUES
     ('platform_cases', '2022-07', 'a.csv', 3, 'missing_key'), ('platform_cases', '2022-07', 'a.csv', 4, 'missing_key')
 ) AS t(dataset, month, file, row, reason);
+CREATE TABLE audit.deliveries AS SELECT 'platform_cases' AS dataset, '2022-07' AS month, 'accepted' AS outcome,
+    NULL::VARCHAR AS reason, 9 AS rows_in, 7 AS rows_loaded, 2 AS rows_quarantined,
+    TIMESTAMP '2022-08-06 06:00:00' AS pulled_at;
+CREATE TABLE audit.findings AS SELECT 'platform_cases' AS dataset, '2022-07' AS month, 'extra_column' AS kind;
+CREATE TABLE marts.release_differences AS SELECT '2022-07-r2' AS release, '<b>托里镇</b>' AS unit_name,
+    'overall' AS area, 1.0 AS old_score, 2.0 AS new_score, 2 AS old_rank, 1 AS new_rank, 'platform' AS top_area,
+    'online_rate' AS top_metric;
 """
 
 #: The new rows of each history table for one period; parameters are the period, its release and the version.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ingestion.errors import TongbaoError
 from ingestion.personal_numbers import masked
-from upkeep.runbook import first_step, page_of
+from upkeep import runbook
 
 #: Characters of each part; the whole stays below the 2,048 bytes that WeCom allows a text.
 REASON_CHARACTERS = 260
@@ -16,13 +16,15 @@ NAME_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Alert:
-    """What is told. ``kind`` is the error's class, which is also the name of the page to read."""
+    """What is told; ``kind`` is the error's class."""
 
     dag: str
     task: str
     month: str
     kind: str
     reason: str
+    #: Name of the page to read: the error's class, or the nearest one above it that has a page.
+    page: str = runbook.UNKNOWN
 
     @property
     def title(self) -> str:
@@ -37,8 +39,8 @@ class Alert:
             ("任务 task", self.task),
             ("月份 month", self.month),
             ("原因 reason", f"{self.kind}: {self.reason}" if self.reason else self.kind),
-            ("处理 what to do", first_step(self.kind)),
-            ("手册 runbook", runbook_link(self.kind)),
+            ("处理 what to do", runbook.first_step(self.page)),
+            ("手册 runbook", runbook_link(self.page)),
         ]
 
     @property
@@ -64,18 +66,19 @@ def alert_of(*, dag: str, task: str, month: str, error: object) -> Alert:
         )
     kind = type(error).__name__ if error else "Killed"
     return Alert(
-        _cut(dag, NAME_CHARACTERS),
-        _cut(task, NAME_CHARACTERS),
-        _cut(month, 20) or "—",
-        _cut(kind, 60),
-        _cut(reason, REASON_CHARACTERS),
+        dag=_cut(dag, NAME_CHARACTERS),
+        task=_cut(task, NAME_CHARACTERS),
+        month=_cut(month, 20) or "—",
+        kind=_cut(kind, NAME_CHARACTERS),
+        reason=_cut(reason, REASON_CHARACTERS),
+        page=runbook.page_of(*(each.__name__ for each in type(error).__mro__)) if error else kind,
     )
 
 
-def runbook_link(kind: str) -> str:
-    """Where the page about this alarm is: under TONGBAO_RUNBOOK_URL, else its path in the project."""
+def runbook_link(page: str) -> str:
+    """Where this page of the runbook is: under TONGBAO_RUNBOOK_URL, else its path in the project."""
     base = os.environ.get("TONGBAO_RUNBOOK_URL", "docs/runbook").rstrip("/")
-    return f"{base}/{page_of(kind)}"
+    return f"{base}/{page}.md"
 
 
 def _cut(text: str, length: int) -> str:
