@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from ingestion.durable import locked
 from ingestion.home import Home
 from publishing.cli import _Group
 
@@ -73,13 +73,16 @@ def rebuild(into: Path | None, keep: bool) -> None:
     from upkeep.rebuild import rebuild as make
 
     home = Home.from_env()
-    folder = into or Path(tempfile.mkdtemp(prefix="rebuild-", dir=home.root))
-    try:
-        with console.status("rebuilding 重建中 …") as shown:
-            done = make(home, folder, lambda step: shown.update(f"rebuilding 重建中 … {step}"))
-    finally:
-        if not keep and into is None:
-            shutil.rmtree(folder, ignore_errors=True)
+    folder = into or home.root / "rebuild"
+    with locked(folder, "a rebuild on trial", wait_seconds=0):
+        if into is None:
+            _empty(folder)  # what a rebuild that was killed, or kept, has left
+        try:
+            with console.status("rebuilding 重建中 …") as shown:
+                done = make(home, folder, lambda step: shown.update(f"rebuilding 重建中 … {step}"))
+        finally:
+            if not keep and into is None:
+                shutil.rmtree(folder)
     table = Table("period 期", "served 已发布", "rebuilt 重建", "")
     for period, (old, new) in done.digests.items():
         same = "[green]identical 一致[/]" if old == new else "[red]differs 不一致[/]"
@@ -119,6 +122,11 @@ def alert_test() -> None:
         console.print(f"{channel.kind}: {'taken 已送达' if channel.kind in taken else 'FAILED 失败'}")
     if len(taken) < len(to):
         sys.exit(1)
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def _coloured(text: str) -> str:
@@ -162,14 +170,14 @@ def _show_published(found: dict[str, Any]) -> None:
 
 
 def _show_sources(sources: list[dict[str, Any]]) -> None:
-    table = Table("system 系统", "dataset 数据集", "newest 最新", "due 应到", "age 数据龄 (d)", "state 状态")
+    columns = [Column(name, no_wrap=True) for name in ("dataset 数据集", "newest 最新", "due 应到", "age 天")]
+    table = Table("system 系统", *columns, Column("state 状态", overflow="fold"))
     for each in sources:
         months = each["missing"]
         lacks = f"{months[0]} … {months[-1]}" if len(months) > 1 else "".join(months)
         state = f"[red]late 逾期: {lacks}[/]" if each["late"] else "[green]on time 及时[/]"
         age = "—" if each["age_days"] is None else f"{each['age_days']:.1f}"
-        name = f"{each['dataset']} {each['title']}"
-        table.add_row(each["system"], name, each["newest"] or "—", each["due"], age, state)
+        table.add_row(each["system"], each["title"], each["newest"] or "—", each["due"], age, state)
     console.print(table)
 
 
