@@ -197,7 +197,7 @@ def log_odds(rules: RuleSet, num: Array, den: Array, groups: Array, area: str) -
         # Beyond 30 the 1 − share beside it is lost in rounding anyway, and exp would overflow.
         mixed = np.log(1 - share[k] + share[k] * np.exp(np.minimum(ratio, 30)))
         total += np.where(ratio > 30, np.log(share[k]) + ratio, mixed)
-    return total
+    return np.round(total, 9)
 
 
 def round_score(values: Array) -> Array:
