@@ -118,7 +118,7 @@ def test_the_proposal_keeps_the_targets_and_what_it_replaces_does_not(small_stud
     assert kept["2022.2"] == (True, True, True)
     assert kept["2022.1"] == (True, False, True)
     assert kept["raw_rates"] == (False, True, False)
-    assert kept["target_and_slope"][0] is np.False_ or kept["target_and_slope"][0] is False
+    assert not kept["target_and_slope"][0]
     for area in ("hotline", "platform", "overall"):
         old, new = figures(small_study["2022.1"][area]), figures(small_study["2022.2"][area])
         assert new["rank_coverage"] >= 0.95
