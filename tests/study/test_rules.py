@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -142,3 +144,30 @@ def test_a_county_puts_the_proposal_in_force_by_its_dates(
     assert_equal(mine, found("2022-08", tables))
     with pytest.raises(AssertionError):  # under 2022.1 the same counts gave other lists and intervals
         assert_equal(mine, found("2022-08", computed))
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "fault"),
+    [
+        ("rule_sets", "lagging_odds = 1", "look-back without odds, or the other way round"),
+        ("rule_sets", "lagging_months = null", "look-back without odds, or the other way round"),
+        ("rule_sets", "rank_z = null", "no interval of ranks"),
+        ("rule_sets", "effective_from = null", "two rule sets in force"),
+        ("metrics", "floor = 0", "evidence without a floor inside 0 and 1"),
+        ("metrics", "lagging_share = 1", "evidence without a floor inside 0 and 1"),
+        ("metrics", "kind = 'mean'", "evidence without a floor inside 0 and 1"),
+    ],
+)
+def test_rules_that_contradict_themselves_stop_the_build(table: str, change: str, fault: str) -> None:
+    sql = (scoring.DBT / "tests" / "integrity" / "rules_hold_together.sql").read_text("utf-8")
+    sql = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", sql)
+    with duckdb.connect() as connection:
+        for seed in ("rule_sets", "metrics", "areas", "requirements"):
+            types = ", types={'rule_set': 'VARCHAR'}" if seed != "requirements" else ""
+            connection.execute(f"create table {seed} as from read_csv('{SEEDS / seed}.csv'{types})")
+        assert connection.execute(sql).fetchall() == []
+        connection.execute(
+            f"update {table} set {change} where rule_set = '2022.2'"
+            + (" and lagging_share is not null" if table == "metrics" else "")
+        )
+        assert {row[0] for row in connection.execute(sql).fetchall()} == {fault}
