@@ -56,7 +56,7 @@ CREATE MACRO read_moment(x, plain, seconds_of_a_date_alone) AS CASE
     THEN TRY_CAST(rtrim(translate(x, '/年月日T时分秒', '---  ::'), ': ') AS TIMESTAMP)
         + INTERVAL 1 SECOND * CASE WHEN is_date_alone(x) THEN seconds_of_a_date_alone ELSE 0 END END;
 CREATE MACRO read_integer(x) AS CASE
-    WHEN TRY_CAST(x AS BIGINT)::VARCHAR = x THEN TRY_CAST(x AS BIGINT)
+    WHEN strlen(x) <= 15 AND TRY_CAST(x AS BIGINT)::VARCHAR = x THEN TRY_CAST(x AS BIGINT)
     WHEN regexp_full_match(x, '[+-]?\\d{{1,15}}(?:\\.0+)?') THEN TRY_CAST(split_part(x, '.', 1) AS BIGINT) END;
 CREATE MACRO is_lost(x) AS
     CASE WHEN contains(x, 'E') OR contains(x, 'e') THEN regexp_full_match(x, '{_E_NOTATION}') ELSE false END;

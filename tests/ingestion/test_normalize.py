@@ -93,7 +93,12 @@ def test_a_date_alone_ends_the_day_in_limits_and_ends_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "read"), [("12", 12), ("12.0", 12), ("0", 0), ("007", 7), ("12.5", None), ("1,200", None), ("1e3", None)]
+    ("text", "read"),
+    [
+        *(("12", 12), ("12.0", 12), ("0", 0), ("007", 7), ("12.5", None), ("1,200", None), ("1e3", None)),
+        # A sum or a day counted from it would overflow and stop every later build.
+        *(("-999999999999999", -999999999999999), ("1000000000000000", None), ("9223372036854775807", None)),
+    ],
 )
 def test_integers(text: str, read: int | None) -> None:
     batch = normalise("platform_cases", [good_row("platform_cases") | {"promised_days": text}])
