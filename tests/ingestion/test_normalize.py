@@ -84,6 +84,13 @@ def test_time_spellings(text: str, read: str | None) -> None:
         assert batch.good["applied_at"].to_pylist() == [dt.datetime.fromisoformat(read)]
 
 
+@pytest.mark.parametrize("never", ["9999-12-31", "9999/12/31", "9999年12月31日", "9999-12-31 23:59:59"])
+def test_a_limit_of_never_is_a_limit(never: str) -> None:
+    rows = [good_row("hotline_dispatches") | {"due_at": never, "sign_due_at": "2022-07-05 08:00:00"}]
+    batch = normalise("hotline_dispatches", rows)
+    assert batch.good["due_at"].to_pylist() == [dt.datetime.fromisoformat("9999-12-31 23:59:59")]
+
+
 def test_a_date_alone_ends_the_day_in_limits_and_ends_only() -> None:
     names = ["dispatched_at", "sign_due_at", "signed_at", "due_at", "extended_due_at", "replied_at", "returned_at"]
     batch = normalise("hotline_dispatches", [good_row("hotline_dispatches") | dict.fromkeys(names, "2022-07-05")])
