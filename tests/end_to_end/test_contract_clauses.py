@@ -19,6 +19,7 @@ from tests.reference_calc import calculate
 from tests.reference_calc.compare import TABLES, differences
 from tests.reference_calc.fixtures import write_exports
 
+pytestmark = pytest.mark.slow
 Row = dict[str, Any]
 MONTHS = ["2022-11", "2022-12", "2023-01"]
 NOV, DEC, JAN, BOTH = "2022-11", "2022-12", "2023-01", "2022-11--2022-12"
