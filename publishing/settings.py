@@ -13,6 +13,12 @@ PUBLISHED_SCHEMAS = ("core", "marts", "history", "audit")
 #: Oldest storage format that the published file can be read with: DuckDB 1.4, the long-term release.
 STORAGE_VERSION = "v1.4.0"
 
+#: How readers open the published file: with these settings (and read-only) it opens nothing else on the host.
+READER_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": False,
+    "lock_configuration": True,
+}
+
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")
 
 

@@ -162,8 +162,8 @@ def plant(exports: Path, secrets: Secrets) -> None:
         (path.parent / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False), encoding="utf-8")
 
 
-def plant_crashes(exports: Path, secrets: Secrets) -> None:
-    """Deliveries of the month after that are refused, one way each."""
+def plant_crashes(exports: Path, secrets: Secrets, month: str = "2022-08") -> None:
+    """Deliveries of a month that are refused, one way each."""
     header = ",".join(column.header for column in CONTRACTS["hotline_calls"].columns)
     cases = ",".join(column.header for column in CONTRACTS["platform_cases"].columns)
     tickets = [column.header for column in CONTRACTS["hotline_tickets"].columns]
@@ -172,7 +172,7 @@ def plant_crashes(exports: Path, secrets: Secrets) -> None:
     page = '{"dataset": "platform_reviews", "rows": [{"联系%s": 1, "联系%s": {"a": "%s"}}]'
     twin = secrets.phone("plain")
     broken = {
-        "hotline/hotline_calls": f'{header}\n2022-08-01,"{said}\n' + f"2022-08-02,1,{said}\n" * 3,
+        "hotline/hotline_calls": f'{header}\n{month}-01,"{said}\n' + f"{month}-02,1,{said}\n" * 3,
         "platform/platform_cases": f"{cases}\n{cases}\n{said}\n",
         "hotline/hotline_tickets": f"{lacking}\n" + f"{said}\n" * 5,
         "platform/platform_reviews": page % (twin, twin, said),
@@ -181,15 +181,15 @@ def plant_crashes(exports: Path, secrets: Secrets) -> None:
         + "\n" + f"{said}\n" * 9,
     }  # fmt: skip
     for place, text in broken.items():
-        folder = exports / place / "2022-08"
+        folder = exports / place / month
         folder.mkdir(parents=True)
         ending = "json" if text.startswith("{") else "csv"
         name = f"{secrets.id('plain')} {secrets.phone('zero-width')}.{ending}"
         (folder / name).write_text(text, encoding="utf-8")
-    folder = exports / "cms" / "cms_submissions" / "2022-08"
+    folder = exports / "cms" / "cms_submissions" / month
     folder.mkdir(parents=True)
     (folder / f"{secrets.phone()}.xlsx").write_bytes(b"PK\x03\x04" + said.encode() * 20)
-    folder = exports / "cms" / "cms_media_posts" / "2022-08"
+    folder = exports / "cms" / "cms_media_posts" / month
     folder.mkdir(parents=True)
     missing = [{"name": f"{secrets.phone()}.csv", "rows": 3, "sha256": None}]
     (folder / "manifest.json").write_text(json.dumps({"files": missing}), encoding="utf-8")
