@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk import get_current_context, task
 
 from dags.common import WAREHOUSE_POOL, home, month_of, run_id_of
+from dags.failures import without_values
 from ingestion.errors import BadParameter, DeliveryMissing
 from ingestion.period import Period
 
@@ -49,6 +50,7 @@ def ranking_tasks(*, replay: bool) -> None:
         return {"publish": list(planned.publish), "waiting": waiting}
 
     @task(pool=WAREHOUSE_POOL)
+    @without_values
     def build(planned: dict) -> str:
         import publishing
 
@@ -58,6 +60,7 @@ def ranking_tasks(*, replay: bool) -> None:
         return run_id
 
     @task(pool=WAREHOUSE_POOL)
+    @without_values
     def audit(built: str) -> str:
         import publishing
 
@@ -65,6 +68,7 @@ def ranking_tasks(*, replay: bool) -> None:
         return built
 
     @task(pool=WAREHOUSE_POOL)
+    @without_values
     def publish(planned: dict, audited: str) -> list[str]:
         import publishing
 

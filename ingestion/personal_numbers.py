@@ -147,6 +147,11 @@ def masked(text: str) -> str:
     return text if found == plain else found
 
 
+def excerpt(text: object, limit: int = 40) -> str:
+    """The beginning of a text for a message, masked before it is cut and quoted: half a number is not recognised."""
+    return repr(masked(str(text))[:limit])
+
+
 def _signed(step: Step, match: re.Match[str]) -> str:
     if not step.holds(match[2]):
         return match[0]

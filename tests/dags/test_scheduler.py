@@ -82,6 +82,7 @@ def exposed(home: Home, airflow: Airflow, uris: dict[str, str], exports: Path) -
     requests = {name: ("POST", "/dags/replay/dagRuns", body) for name, body in attempts.items()}
     requests["month"] = ("POST", "/dags/pull_cms/dagRuns", {"logical_date": None, "conf": {"month": "2022-07;id"}})
     requests["later note"] = ("PATCH", f"/dags/rank_month/dagRuns/{known}", {"note": said})
+    requests["search"] = ("GET", f"/dags?dag_id_pattern={secrets.phone('plain')}", {})
     requests["variable"] = ("POST", "/variables", {"key": "contact", "value": said})
     replays = len(airflow.client.runs("replay"))
     assert exposure.let_through(airflow.client, requests) == []

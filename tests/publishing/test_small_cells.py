@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+from publishing import small_cells
 from publishing.small_cells import THRESHOLD, suppress
 
 Table = tuple[dict[str, int], list[tuple[str, list[str]]]]
@@ -69,3 +71,65 @@ def test_no_small_cell_can_be_told_from_a_large_one(table: Table) -> None:
     for name in small:
         low, high = range_of(name, cells, sums, hidden)
         assert low < high and high >= THRESHOLD, (name, low, high)
+
+
+#: Five units' dispatches: one small, the county's total in print beside the others.
+LONE = ({"a": 3, "b": 9, "c": 20, "d": 31, "all": 63}, [("all", ["a", "b", "c", "d"])])
+#: July and August of one unit; two units, each with one small month (a table in which every line looks safe).
+MONTHS = ({"jul": 3, "aug": 8, "both": 11}, [("both", ["jul", "aug"])])
+CROSSED = (
+    {"u0m0": 0, "u0m1": 1, "u1m0": 1, "u1m1": 4, "u0p0": 1, "u1p0": 5, "allm0": 1, "allm1": 5, "allp0": 6},
+    [("u0p0", ["u0m0", "u0m1"]), ("u1p0", ["u1m0", "u1m1"]), ("allm0", ["u0m0", "u1m0"]), ("allm1", ["u0m1", "u1m1"]),
+     ("allp0", ["u0p0", "u1p0"]), ("allp0", ["allm0", "allm1"])],
+)  # fmt: skip
+
+
+def exposed(table: Table, hidden: set[str]) -> list[str]:
+    """Small cells of which the attacker knows that they are small."""
+    cells, sums = table
+    small = [name for name, value in cells.items() if 0 < value < THRESHOLD]
+    return [name for name in small if name not in hidden or range_of(name, cells, sums, hidden)[1] < THRESHOLD]
+
+
+@pytest.mark.parametrize("table", [LONE, MONTHS, CROSSED], ids=["lone", "months", "crossed"])
+def test_without_the_secondary_cells_the_small_ones_are_computed(table: Table) -> None:
+    cells, sums = table
+    primary = {name for name, value in cells.items() if 0 < value < THRESHOLD}
+    assert exposed(table, primary)
+    assert not exposed(table, suppress(cells, sums))
+
+
+def test_the_next_smallest_is_hidden_and_no_more() -> None:
+    cells, sums = LONE
+    assert suppress(cells, sums) == {"a", "b"}
+    assert suppress({"a": 0, "b": 9, "all": 9}, [("all", ["a", "b"])]) == set()
+    assert suppress({"a": 1, "b": 1, "all": 2}, [("all", ["a", "b"])]) == {"a", "b", "all"}
+    # A whole that is not printed gives nothing away.
+    assert suppress({"a": 3, "b": 9}, [("all", ["a", "b"])]) == {"a"}
+
+
+def test_each_half_of_the_secondary_rule_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells, sums = CROSSED
+    monkeypatch.setattr(small_cells, "_told", lambda *_: [])
+    assert exposed(CROSSED, suppress(cells, sums)), "sum by sum the table looks safe; only all sums together tell"
+    monkeypatch.undo()
+    monkeypatch.setattr(small_cells, "_hide_within_sums", lambda *_: None)
+    assert not exposed(CROSSED, suppress(cells, sums)), "the check of all sums alone is enough, with more hidden"
+
+
+def test_what_counts_no_people_is_never_withheld() -> None:
+    metrics = [("2022-07", unit, area, "posts", 3) for unit in ("U01", "U02") for area in ("platform", "new_area")]
+    withheld = small_cells._withheld(metrics, [("2022-07", "platform", "posts", 6)])
+    assert withheld.metric("2022-07", "U01", "platform", "posts")
+    assert withheld.metric("2022-07", "U01", "new_area", "posts"), "an area nobody has declared counts people"
+    assert not withheld.metric("2022-07", "U01", "website", "posts")
+    assert not withheld.total("2022-07", "platform", "posts")
+
+
+def test_a_unit_s_dispatches_and_its_tickets_are_withheld_together() -> None:
+    dispatches, tickets = {"U01": 5, "U02": 30, "U03": 40}, {"U01": 4, "U02": 30, "U03": 40}
+    metrics = [("2022-07", unit, "hotline", "dispatched", size) for unit, size in dispatches.items()]
+    totals = [("2022-07", "hotline", f"dispatched/unit={unit}", size) for unit, size in tickets.items()]
+    withheld = small_cells._withheld(metrics, [*totals, ("2022-07", "hotline", "dispatched", 74)])
+    assert withheld.total("2022-07", "hotline", "dispatched/unit=U01")
+    assert withheld.metric("2022-07", "U01", "hotline", "dispatched")
