@@ -3,7 +3,7 @@
 Airflow keeps what is typed (a run's conf, its note, its id, a variable) in its own database and shows it to everybody
 who may look, its access log keeps what is searched for, and no later step can take it back. So a request that carries
 a personal number is refused before Airflow sees it: 422, with the places named and nothing repeated. Connections pass:
-Airflow encrypts them. What tasks say of themselves comes by another way (``/execution``) and is kept clean by the tasks.
+Airflow encrypts them. What tasks say of themselves comes by another way (``/execution``); the tasks keep it clean.
 """
 
 from __future__ import annotations
