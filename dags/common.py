@@ -32,7 +32,7 @@ DELIVERED = {system: Asset(f"delivered_{system}") for system in ("platform", "ho
 MONTH_PARAM = Param(
     None,
     type=["null", "string"],
-    pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
+    pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$",
     title="月份 month",
     description="YYYY-MM; only where the run has no partition key",
 )

@@ -20,7 +20,8 @@ what is typed here stands in the scheduler's database.
 """
 
 #: What a period can look like; whether it is one that is ranked, the task says.
-CODE = r"\d{4}-\d{2}(--\d{4}-\d{2})?"
+MONTH = "[0-9]{4}-(0[1-9]|1[0-2])"
+CODE = f"{MONTH}(--{MONTH})?"
 
 with DAG(
     dag_id="replay",

@@ -185,7 +185,7 @@ def test_params_refuse_personal_numbers_and_what_is_no_period_without_the_door(a
         if (tuple(given) if isinstance(given, list) else given) not in of_form:
             with pytest.raises(ParamValidationError):
                 periods.resolve(given)
-    for given in ("2022-07;id", "{{ ds }}", "2022-07-01", "' or 1=1"):
+    for given in ("2022-07;id", "{{ ds }}", "2022-07-01", "' or 1=1", "２０２２-07"):
         with pytest.raises(ParamValidationError):
             MONTH_PARAM.resolve(given)
 
