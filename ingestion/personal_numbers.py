@@ -46,7 +46,7 @@ _OLD_ID = (
 DATE = "(?:19|20)[0-9]{2}[-. ](?:0?[1-9]|1[0-2])[-. ](?:0?[1-9]|[12][0-9]|3[01])"
 ADDRESS = "[0-9]{1,3}(?:[.][0-9]{1,3}){3}"
 
-#: Three months or periods side by side have 18 digits, and one in eleven the right check digit; no id begins like a year.
+#: Three months side by side have 18 digits, and one in eleven has the right check digit; no id begins like a year.
 PERIODS = "(?:(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])[ -]{0,2}){3}"
 
 #: How people part digits: at two places at most, in groups of two to eight, or each from the next. Else the digits are

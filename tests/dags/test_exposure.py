@@ -134,7 +134,7 @@ def test_the_door_refuses_personal_numbers_in_every_spelling(spelling: str | Non
 
 def test_the_door_passes_what_it_should_byte_for_byte() -> None:
     body = json.dumps(
-        {"conf": {"periods": "2022-07 2022-07--2022-08", "reason": "工单652701202207010001更正"}}
+        {"conf": {"periods": "2022-07 2022-07--2022-09", "reason": "工单652701202207010001更正"}}
     ).encode()
     assert ask("POST", "/api/v2/dags/replay/dagRuns", body) == (200, "through", body)
     run = "/api/v2/dags/x/dagRuns/manual__2026-11-25T22:47:53.138456+00:00__a1"
