@@ -1,7 +1,8 @@
 """The demo's Airflow in one place: where it lives, its secrets, its settings as environment variables.
 
 Everything lies under ``$TONGBAO_HOME/airflow``, so that several homes run side by side. A deployment that has its own
-Airflow needs none of this but the DAGs folder, ``PYTHONPATH``, the pool ``warehouse`` and the three connections.
+Airflow needs none of this but the DAGs folder, the plugins folder ``ops/airflow_plugins``, ``PYTHONPATH``, the pool
+``warehouse`` and the three connections.
 """
 
 from __future__ import annotations
