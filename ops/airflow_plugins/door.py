@@ -57,6 +57,8 @@ class Door:
             return
         asked = {"path": path, "query": unquote_plus(scope.get("query_string", b"").decode("latin-1"))}
         if found := list(places(asked, "request")):
+            # The access log stands outside and reads both when the answer is given.
+            scope["path"], scope["query_string"] = "/refused", b""
             await _refuse(send, 422, _told(found))
             return
         if scope["method"] not in METHODS:

@@ -92,6 +92,14 @@ def test_keys_lie_apart_from_the_database_and_are_never_a_default(tmp_path: Path
     )
 
 
+async def never(*_: Any) -> Any:
+    raise AssertionError("reached")
+
+
+async def ignore(_: Any) -> None:
+    """An answer nobody reads."""
+
+
 def ask(method: str, path: str, body: bytes = b"", query: bytes = b"") -> tuple[int, str, bytes | None]:
     """Status and answer of the door before an application that tells what body it got."""
     got: list[bytes] = []
@@ -145,6 +153,10 @@ def test_the_door_passes_what_it_should_byte_for_byte() -> None:
 
 
 def test_the_door_refuses_searches_numbers_forms_and_what_is_too_long() -> None:
+    for path, query in (("/api/v2/dags", b"dag_id_pattern=138%201234%205678"), ("/api/v2/dags/13812345678", b"")):
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": query}
+        asyncio.run(Door(never)(scope, never, ignore))
+        assert (scope["path"], scope["query_string"]) == ("/refused", b""), "the access log reads these afterwards"
     assert ask("GET", "/api/v2/dags", query=b"dag_id_pattern=138%201234%205678")[0] == 422
     assert ask("PATCH", "/api/v2/dags/x/dagRuns/for-13812345678", b"{}")[0] == 422
     assert ask("POST", "/api/v2/variables", json.dumps({"value": 13812345678}).encode())[0] == 422
