@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from ingestion.errors import DeliveryRefused
+from ingestion.personal_numbers import excerpt
 
 FORMATS = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".json": "json"}
 
@@ -72,7 +73,7 @@ def _format(file: BinaryIO, inner: str, name: str) -> str:
         raise DeliveryRefused(f"{name}: a web page or XML, not a table; export it as .csv, .xlsx or .json")
     if ending not in FORMATS:
         raise DeliveryRefused(
-            f"{name}: unknown ending {ending[:10]!r}; deliver .csv, .xlsx, .json, or .zip or .gz of one of them"
+            f"{name}: unknown ending {excerpt(ending, 10)}; deliver .csv, .xlsx, .json, or .zip or .gz of one of them"
         )
     kind = FORMATS[ending]
     zipped = head.startswith(b"PK\x03\x04")
