@@ -15,6 +15,7 @@ from airflow.sdk import Asset, Connection, ExceptionRetryPolicy, Param, RetryAct
 from dags.failures import report_failure
 from ingestion.errors import BadParameter
 from ingestion.period import Month
+from ingestion.personal_numbers import masked
 
 if TYPE_CHECKING:
     from ingestion.home import Home
@@ -31,7 +32,7 @@ DELIVERED = {system: Asset(f"delivered_{system}") for system in ("platform", "ho
 MONTH_PARAM = Param(
     None,
     type=["null", "string"],
-    pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
+    pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$",
     title="月份 month",
     description="YYYY-MM; only where the run has no partition key",
 )
@@ -74,7 +75,8 @@ def run_id_of(context: Any) -> str:
     """A name for this run's build that is safe as a folder, and the same for every try of the run."""
     run = context["dag_run"]
     digest = hashlib.sha256(f"{run.dag_id}/{run.run_id}".encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9]+', '-', f'{run.dag_id}-{run.run_id}')[:80].strip('-')}-{digest}"
+    name = masked(f"{run.dag_id}-{run.run_id}")
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', name)[:80].strip('-')}-{digest}"
 
 
 def source_uri(system: str) -> str:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import functools
 import logging
-import traceback
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 from dags.alerts import alert
 from ingestion.collector import collect_rarely
-from ingestion.errors import Permanent, TongbaoError, Transient
+from ingestion.errors import TongbaoError, Unforeseen, without_text
+
+__all__ = ["Unforeseen", "report_failure", "without_values"]
 
 P = ParamSpec("P")
+R = TypeVar("R")
 
 log = logging.getLogger("tongbao.dags")
-
-
-class Unforeseen(Permanent):
-    """An error that no part of the project raises on purpose: a fault of the code, or of a library."""
 
 
 def report_failure(context: Any) -> None:
@@ -30,25 +27,21 @@ def report_failure(context: Any) -> None:
     alert(context)
 
 
-def without_values(step: Callable[P, None]) -> Callable[P, None]:
-    """For tasks that handle raw rows: an error nobody foresaw is told by its type and place, never by its text.
+def without_values(step: Callable[P, R]) -> Callable[P, R]:
+    """For tasks that handle rows: an error nobody foresaw is told by its type and place, never by its text.
 
-    The text of a parser's or an engine's error can hold a row, and logs must hold no personal data. The project's own
-    errors pass: their texts hold no values. A system call that failed becomes Transient.
+    Logs must hold no personal data. The project's own errors pass: their texts hold no values.
     """
 
     @functools.wraps(step)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         collect_rarely()
         try:
             return step(*args, **kwargs)
         except (TongbaoError, ImportError):
             raise
         except Exception as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames[-6:]))
-            text = f"{type(error).__name__} at {places} (its text is withheld: it could hold a row)"
-            told: TongbaoError = Transient(text) if isinstance(error, OSError) else Unforeseen(text)
+            told = without_text(error)
         raise told  # outside the handler, so that the error carries no context with the text
 
     return guarded

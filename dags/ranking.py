@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import get_current_context, task
 
 from dags.common import WAREHOUSE_POOL, home, month_of, run_id_of
-from ingestion.collector import collect_rarely
+from dags.failures import without_values
 from ingestion.errors import BadParameter, DeliveryMissing
 from ingestion.period import Period
 
@@ -37,7 +37,6 @@ def ranking_tasks(*, replay: bool) -> None:
 
     @task
     def plan() -> dict:
-        collect_rarely()
         import publishing
 
         context = get_current_context()
@@ -51,6 +50,7 @@ def ranking_tasks(*, replay: bool) -> None:
         return {"publish": list(planned.publish), "waiting": waiting}
 
     @task(pool=WAREHOUSE_POOL)
+    @without_values
     def build(planned: dict) -> str:
         import publishing
 
@@ -60,6 +60,7 @@ def ranking_tasks(*, replay: bool) -> None:
         return run_id
 
     @task(pool=WAREHOUSE_POOL)
+    @without_values
     def audit(built: str) -> str:
         import publishing
 
@@ -67,6 +68,7 @@ def ranking_tasks(*, replay: bool) -> None:
         return built
 
     @task(pool=WAREHOUSE_POOL)
+    @without_values
     def publish(planned: dict, audited: str) -> list[str]:
         import publishing
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from ingestion.errors import BadParameter
 from ingestion.home import Home
+from ingestion.personal_numbers import excerpt
 
 #: The failing rows or things that are written beside an expectation, at most.
 MAX_ITEMS = 20
@@ -49,7 +50,7 @@ def write_json(path: Path, content: object) -> None:
 def keep(home: Home, edge: str, parts: Sequence[str], result: dict[str, Any]) -> Path:
     """Keep a result under ``validation/<edge>/<parts...>.json`` and return its path."""
     if bad := [part for part in (edge, *parts) if not _NAME.fullmatch(part) or part.startswith(".")]:
-        raise BadParameter(f"not a name of a result: {bad[0][:40]!r}")
+        raise BadParameter(f"not a name of a result: {excerpt(bad[0])}")
     path = folder(home).joinpath(edge, *parts[:-1], f"{parts[-1]}.json")
     write_json(path, result)
     return path

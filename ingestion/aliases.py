@@ -23,6 +23,7 @@ from rapidfuzz import fuzz, process
 from ingestion.durable import locked, put
 from ingestion.errors import BadParameter
 from ingestion.home import PROJECT
+from ingestion.personal_numbers import excerpt
 from ingestion.profile import county
 
 #: Nearest known names are shown from this likeness on (0 to 100).
@@ -194,7 +195,7 @@ class UnitNames:
         if alias.unit_code not in self.units:
             near = process.extract(alias.unit_code, list(self.units), limit=3, scorer=fuzz.ratio)
             listed = "、".join(f"{code} {self.units[code]}" for code, _, _ in near)
-            raise BadParameter(f"没有单位代码 {alias.unit_code[:20]}（unknown unit code）；相近的有 {listed}")
+            raise BadParameter(f"没有单位代码 {excerpt(alias.unit_code, 20)}（unknown unit code）；相近的有 {listed}")
         if alias.valid_from and alias.valid_to and alias.valid_from > alias.valid_to:
             raise BadParameter(f"起始日 {alias.valid_from} 晚于截止日 {alias.valid_to}（--from is after --to）")
         for other in self.bearing(name):

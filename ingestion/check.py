@@ -364,7 +364,7 @@ def _whole_file(report: Report, path: Path, reader: TableReader, month: str | No
         limits = f"超过 {refusal.quarantined_share_above:.0%} 且多于 {refusal.quarantined_rows_above} 行"
         report.add("error", "too_many_bad_rows", f"不合格的行{limits}，整个文件会被退回")
     if reader.period and month and reader.period != month:
-        report.add("error", "wrong_month", f"文件里写明的月份是 {reader.period[:20]}，而这里是 {month}")
+        report.add("error", "wrong_month", f"文件里写明的月份是 {masked(reader.period)[:20]}，而这里是 {month}")
     if not report.rows_in:
         report.notes.append("没有数据行：当月确无业务时，只交表头即可")
     manifest = path.parent / MANIFEST

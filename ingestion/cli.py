@@ -21,7 +21,7 @@ from rich.table import Column, Table
 from ingestion.aliases_cli import aliases
 from ingestion.check_cli import check
 from ingestion.contracts import CONTRACTS, SYSTEMS
-from ingestion.errors import BadParameter, TongbaoError, Transient
+from ingestion.errors import BadParameter, TongbaoError, Transient, without_text
 from ingestion.home import Home
 from ingestion.ledger import Attempt, Ledger
 from ingestion.period import Month
@@ -43,8 +43,13 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except TongbaoError as error:
-            _say(error)
-            ctx.exit(_exit_code(error))
+            told = error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, ImportError):
+            raise
+        except Exception as error:
+            told = without_text(error)
+        _say(told)
+        return ctx.exit(_exit_code(told))
 
 
 def _say(error: TongbaoError) -> None:

@@ -3,6 +3,9 @@
 Messages name the file, line, column, period or dataset concerned and what to do; they never hold a value of a row.
 """
 
+import traceback
+from pathlib import Path
+
 from ingestion.personal_numbers import masked
 
 
@@ -23,6 +26,21 @@ class Transient(TongbaoError):
 
 class Permanent(TongbaoError):
     """Will be the same next time (a damaged file, a wrong parameter): a DAG stops at once."""
+
+
+class Unforeseen(Permanent):
+    """An error that no part of the project raises on purpose: a fault of the code, or of a library."""
+
+
+def without_text(error: Exception) -> TongbaoError:
+    """What may be said of an error nobody foresaw: its type and place, never its text.
+
+    The text of a parser's or an engine's error can hold a row. A system call that failed becomes Transient.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames[-6:]))
+    told = f"{type(error).__name__} at {places} (its text is withheld: it could hold a row)"
+    return Transient(told) if isinstance(error, OSError) else Unforeseen(told)
 
 
 class SourceUnavailable(Transient):

@@ -16,6 +16,7 @@ from ingestion.durable import locked, put, sync
 from ingestion.errors import BadParameter, DeliveryRefused, TongbaoError
 from ingestion.home import Home
 from ingestion.ledger import Attempt, Ledger, NewAttempt, checked, now
+from ingestion.personal_numbers import excerpt
 from ingestion.profile import county
 from ingestion.transports import Fetched, Source
 
@@ -60,7 +61,7 @@ def pull(
     """
     dataset, month = checked(dataset, str(month))
     if dataset not in SYSTEMS.get(system, ()):
-        raise BadParameter(f"{dataset} is not delivered by {str(system)[:40]!r}")
+        raise BadParameter(f"{dataset} is not delivered by {excerpt(system)}")
     raw_zone(home)
     incoming = home.raw / "incoming" / dataset
     with locked(incoming, f"pull of {dataset}"):

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from ingestion.errors import BadParameter
+from ingestion.personal_numbers import excerpt
 
 #: Days after a period's last day at whose end what is known counts (METRICS.md, Cut-off).
 CUT_OFF_DAYS = 5
@@ -33,7 +34,7 @@ class Month:
         """The month with this code; raises BadParameter on anything else."""
         match = _MONTH.fullmatch(code) if isinstance(code, str) and code.isascii() else None
         if not match or match[1] < "1900":
-            raise BadParameter(f"not a month: {str(code)[:40]!r}; write YYYY-MM, for example 2022-07")
+            raise BadParameter(f"not a month: {excerpt(code)}; write YYYY-MM, for example 2022-07")
         return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
@@ -73,7 +74,7 @@ class Period:
         period = cls(Month.parse(first), Month.parse(last if mark else first))
         if not period._is_ranked() or period.code != code:
             raise BadParameter(
-                f"not a ranked period: {code[:40]!r}; a period is a month (2022-07), two months from an odd one "
+                f"not a ranked period: {excerpt(code)}; a period is a month (2022-07), two months from an odd one "
                 "(2022-07--2022-08), a quarter, a half-year or a year"
             )
         return period

@@ -22,6 +22,7 @@ from ingestion.personal_numbers import (
     GROUPED,
     IDENTITY,
     NUMERALS,
+    PERIODS,
     PHONE,
     STEPS,
     ZERO_WIDTH,
@@ -80,7 +81,7 @@ CREATE OR REPLACE MACRO is_identity(d) AS
     AND substr('10X98765432', 1 + (list_sum(list_transform([7,9,10,5,8,4,2,1,6,3,7,9,10,5,8,4,2],
         lambda w, i: w * TRY_CAST(substr(d, i, 1) AS INTEGER))) % 11)::BIGINT, 1) = substr(d, 18, 1);
 CREATE OR REPLACE MACRO is_grouped_identity(c) AS
-    regexp_full_match(c, '{GROUPED}') AND is_identity(bare_digits(c));
+    regexp_full_match(c, '{GROUPED}') AND is_identity(bare_digits(c)) AND NOT regexp_full_match(c, '{PERIODS}');
 CREATE OR REPLACE MACRO is_phone(c) AS
     regexp_full_match(c, '{GROUPED}') AND NOT regexp_matches(c, '{DATE}') AND NOT regexp_full_match(c, '{ADDRESS}');
 """

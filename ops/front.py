@@ -15,6 +15,7 @@ from ingestion.contracts import CONTRACTS, SYSTEMS
 from ingestion.errors import BadParameter
 from ingestion.home import PROJECT, Home
 from ingestion.period import Month, Period
+from ingestion.personal_numbers import masked
 from ops import connections, sources
 from ops.runtime import Airflow, RunFailed, running
 from ops.watch import wait, wait_for_asset_run
@@ -58,7 +59,7 @@ def exports_run(home: Home, console: Console, exports: Path, periods: list[str])
             # The ranking waits for the named periods, so the systems need not wait for each other.
             runs = [airflow.client.trigger(f"pull_{s}", partition_key=month) for month in months for s in SYSTEMS]
             failures += wait(airflow, runs, console).failures
-            request = {"periods": periods, "reason": f"make run EXPORTS={exports.name}"[:500]}
+            request = {"periods": periods, "reason": masked(f"make run EXPORTS={exports.name}")[:500]}
             failures += wait(airflow, [airflow.client.trigger("replay", conf=request)], console).failures
         else:
             for month in months:

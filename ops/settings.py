@@ -1,7 +1,8 @@
 """The demo's Airflow in one place: where it lives, its secrets, its settings as environment variables.
 
 Everything lies under ``$TONGBAO_HOME/airflow``, so that several homes run side by side. A deployment that has its own
-Airflow needs none of this but the DAGs folder, ``PYTHONPATH``, the pool ``warehouse`` and the three connections.
+Airflow needs none of this but the DAGs folder, the plugins folder ``ops/airflow_plugins``, ``PYTHONPATH``, the pool
+``warehouse`` and the three connections.
 """
 
 from __future__ import annotations
@@ -25,15 +26,17 @@ class AirflowHome:
     """The folder of one home's Airflow and the files in it."""
 
     root: Path
+    keys: Path
 
     @classmethod
     def of(cls, home: Home) -> AirflowHome:
-        return cls(home.root / "airflow")
+        return cls(home.root / "airflow", home.keys)
 
     @property
     def secrets(self) -> Path:
-        """Fernet, JWT and session keys, made once; mode 0600."""
-        return self.root / "secrets.json"
+        """Fernet, JWT and session keys, made once; mode 0600. Apart from the database, which a copy of
+        ``airflow/`` would take along."""
+        return self.keys / "airflow.json"
 
     @property
     def passwords(self) -> Path:
@@ -58,8 +61,9 @@ class AirflowHome:
 
     def prepare(self) -> None:
         """Make the folder, the keys and the password where they are not there yet."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.root.chmod(0o700)
+        for folder in (self.root, self.keys):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.chmod(0o700)
         self.logs.mkdir(exist_ok=True)
         if not self.secrets.exists():
             keys = {
@@ -108,6 +112,8 @@ def environment(home: Home, port: int, connections: dict[str, str], *, dags: Pat
             "fernet_key": keys["fernet"],
             "simple_auth_manager_users": f"{USER}:admin",
             "simple_auth_manager_passwords_file": airflow.passwords,
+            "simple_auth_manager_all_admins": False,
+            "plugins_folder": PROJECT / "ops" / "airflow_plugins",
             "execution_api_server_url": f"{url}/execution/",
             "test_connection": "Disabled",
             "default_timezone": "Asia/Shanghai",
@@ -123,7 +129,12 @@ def environment(home: Home, port: int, connections: dict[str, str], *, dags: Pat
         },
         "api_auth": {"jwt_secret": keys["jwt"]},
         "dag_processor": {"parsing_processes": 1, "refresh_interval": 60},
-        "scheduler": {"scheduler_idle_sleep_time": 0.3, "enable_health_check": False},
+        "scheduler": {
+            "scheduler_idle_sleep_time": 0.3,
+            "enable_health_check": False,
+            # A run's id is shown everywhere: eleven digits in a row could be a phone.
+            "allowed_run_id_pattern": r"^(?!.*[0-9]{11})[A-Za-z0-9_.~:+-]+$",
+        },
         "logging": {"base_log_folder": airflow.logs, "logging_level": "INFO", "fab_logging_level": "WARNING"},
         # A task that ends between two looks of its supervisor is noticed this much later (seconds; Airflow's own is 5).
         "workers": {"min_heartbeat_interval": 1},

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ingestion.errors import TongbaoError
+from ingestion.errors import TongbaoError, without_text
 from ingestion.home import Home
 from publishing import releases
 
@@ -25,8 +25,13 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except TongbaoError as error:
-            Console(stderr=True).print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
-            sys.exit(1)
+            told = error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, ImportError):
+            raise
+        except Exception as error:
+            told = without_text(error)
+        Console(stderr=True).print(f"{type(told).__name__}: {told}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
 
 
 @click.group(cls=_Group)

@@ -13,7 +13,15 @@ PUBLISHED_SCHEMAS = ("core", "marts", "history", "audit")
 #: Oldest storage format that the published file can be read with: DuckDB 1.4, the long-term release.
 STORAGE_VERSION = "v1.4.0"
 
+#: How readers open the published file: with these settings (and read-only) it opens nothing else on the host.
+READER_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": False,
+    "lock_configuration": True,
+}
+
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")
+#: A run's id names folders and stands in manifests.
+_PERSONAL = re.compile(r"(?<![0-9])(?:1[3-9][0-9]{9}|[0-9]{17}[0-9Xx])(?![0-9])")
 
 
 def _whole_number(name: str, default: int) -> int:
@@ -39,4 +47,6 @@ def checked_run_id(run_id: str) -> str:
     """The run id, where it is fit to name a folder; raises BadParameter otherwise."""
     if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
         raise BadParameter("a run id holds at most 120 letters, digits and . _ - and starts with a letter or digit")
+    if _PERSONAL.search(run_id):
+        raise BadParameter("a run id holds no phone and no ID number: it names folders and stands in manifests")
     return run_id

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from ingestion.errors import BadParameter
+from ingestion.personal_numbers import excerpt
 
 #: English names that reach SQL and paths; validated here so that they can be written into SQL as identifiers.
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -184,6 +185,6 @@ def contract_of(dataset: str) -> Contract:
     try:
         contract = CONTRACTS[dataset]
     except KeyError:
-        raise BadParameter(f"not a dataset: {str(dataset)[:60]!r}; known are {', '.join(CONTRACTS)}") from None
+        raise BadParameter(f"not a dataset: {excerpt(dataset)}; known are {', '.join(CONTRACTS)}") from None
     profile = county()
     return profile.contract(contract) if profile else contract

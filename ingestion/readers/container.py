@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from ingestion.errors import DeliveryRefused
+from ingestion.personal_numbers import excerpt
 
 FORMATS = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".json": "json"}
 
@@ -40,6 +41,8 @@ def open_member(path: Path, name: str) -> Member:
         inner = name[: -len(".gz")]
         with path.open("rb") as packed:
             file = _unpack_gzip(packed, path.stat().st_size, name)
+        if not PurePosixPath(inner).suffix[1:].isalpha():
+            inner += _ending_of(file)
     elif ending == ".zip":
         file, inner = _unpack_zip(path, name)
     else:
@@ -49,6 +52,13 @@ def open_member(path: Path, name: str) -> Member:
     except BaseException:
         file.close()
         raise
+
+
+def _ending_of(file: BinaryIO) -> str:
+    """What a table packed under a name that does not say it (``2022-07.gz``) starts like."""
+    head = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip()
+    file.seek(0)
+    return ".xlsx" if head.startswith(b"PK\x03\x04") else ".json" if head.startswith(b"{") else ".csv"
 
 
 def _format(file: BinaryIO, inner: str, name: str) -> str:
@@ -63,7 +73,7 @@ def _format(file: BinaryIO, inner: str, name: str) -> str:
         raise DeliveryRefused(f"{name}: a web page or XML, not a table; export it as .csv, .xlsx or .json")
     if ending not in FORMATS:
         raise DeliveryRefused(
-            f"{name}: unknown ending {ending[:10]!r}; deliver .csv, .xlsx, .json, or .zip or .gz of one of them"
+            f"{name}: unknown ending {excerpt(ending, 10)}; deliver .csv, .xlsx, .json, or .zip or .gz of one of them"
         )
     kind = FORMATS[ending]
     zipped = head.startswith(b"PK\x03\x04")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import email.utils
 import ipaddress
 import json
+import logging
 import secrets
 import ssl
 import time
@@ -28,8 +29,12 @@ import httpx
 from ingestion.contracts import contract_of
 from ingestion.errors import BadParameter, DeliveryMissing, Permanent, SourceInconsistent, SourceUnavailable
 from ingestion.period import Month
+from ingestion.personal_numbers import excerpt
 from ingestion.transports.base import AccessRefused, Deadline, Fetched, RetryAfter, bounded, retrying
 from ingestion.transports.uri import SourceUri
+
+# At INFO the client logs the reason that a server gives with its status: free text of somebody else.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 #: More pages than this are a server that has lost count.
 MAX_PAGES = 100_000
@@ -272,7 +277,9 @@ def _plain(response: httpx.Response, what: str, limit: int, deadline: Deadline) 
     """The body's bytes, unpacked here and counted: the client's own unpacking knows no limit."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
-        raise SourceInconsistent(f"{what}: the answer is packed in a way that was not asked for ({encoding[:20]!r})")
+        raise SourceInconsistent(
+            f"{what}: the answer is packed in a way that was not asked for ({excerpt(encoding, 20)})"
+        )
     unpack = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
     size = 0
     for packed in response.iter_raw(1 << 16):

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ingestion.errors import BadParameter
+from ingestion.personal_numbers import excerpt, masked
 from ingestion.transports.base import Limits
 
 #: Query keys each scheme knows besides the limits; anything else is a typing error and is refused.
@@ -40,9 +41,11 @@ class SourceUri:
     limits: Limits
 
     def __str__(self) -> str:
-        user = f"{quote(self.user, safe='')}@" if self.user and self.scheme != "s3" else ""
+        user = f"{quote(masked(self.user), safe='')}@" if self.user and self.scheme != "s3" else ""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{user}{host}{f':{self.port}' if self.port else ''}{quote(self.path)}"
+        # Encoded, a phone in a folder's name would not be recognised any more.
+        path = quote(self.path) if masked(self.path) == self.path else masked(self.path)
+        return f"{self.scheme}://{user}{host}{f':{self.port}' if self.port else ''}{path}"
 
     __repr__ = __str__
 
@@ -57,7 +60,7 @@ def parse(uri: str) -> SourceUri:
         raise BadParameter("not a connection URI: check the port, the brackets and the percent-encoding") from None
     scheme = parts.scheme
     if scheme not in OPTIONS:
-        raise BadParameter(f"unknown kind of source {scheme[:20]!r}; known: {', '.join(OPTIONS)}")
+        raise BadParameter(f"unknown kind of source {excerpt(scheme, 20)}; known: {', '.join(OPTIONS)}")
     if parts.fragment:
         raise BadParameter(f"{scheme} URI: '#' must be percent-encoded (%23)")
     host = parts.netloc.rpartition("@")[2] if scheme == "s3" else parts.hostname or ""
@@ -68,7 +71,7 @@ def parse(uri: str) -> SourceUri:
     unknown = sorted(set(query) - OPTIONS[scheme] - set(_LIMITS))
     if unknown:
         known = ", ".join(sorted(OPTIONS[scheme] | set(_LIMITS)))
-        raise BadParameter(f"{scheme} URI: unknown option {unknown[0][:40]!r}; known: {known}")
+        raise BadParameter(f"{scheme} URI: unknown option {excerpt(unknown[0])}; known: {known}")
     limits = Limits()
     for name in _LIMITS.keys() & query.keys():
         limits = replace(limits, **{name: _number(name, query.pop(name))})
@@ -91,7 +94,9 @@ def _number(name: str, text: str) -> Any:
     except ValueError:
         value = -1
     if not (0 <= value < 1e12) or (whole and value < 1):
-        raise BadParameter(f"option {name} must be a {'whole ' if whole else ''}positive number, not {text[:20]!r}")
+        raise BadParameter(
+            f"option {name} must be a {'whole ' if whole else ''}positive number, not {excerpt(text, 20)}"
+        )
     return value
 
 
@@ -144,13 +149,13 @@ def uri_from_connection(
         if not mark:
             scheme, rest = (schema or kind).lower(), host
         if scheme not in ("http", "https"):
-            raise BadParameter(f"{kind} connection: schema must be http or https, not {scheme[:20]!r}")
+            raise BadParameter(f"{kind} connection: schema must be http or https, not {excerpt(scheme, 20)}")
         name, _, base = rest.partition("/")
         query |= _given(extra, "ca_file")
         path = extra.get("path") or base
         inner = _host(name) if not name.rpartition(":")[2].isdigit() or name.count(":") > 1 else name
         return f"{scheme}://{_login('', password)}{inner}{f':{port}' if port else ''}{_path(path)}" + _query(query)
-    raise BadParameter(f"unknown connection type {kind[:20]!r}; known: http, https, sftp, file, s3")
+    raise BadParameter(f"unknown connection type {excerpt(kind, 20)}; known: http, https, sftp, file, s3")
 
 
 def _given(extra: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -22,14 +22,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import click
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from ingestion.cli import main as ingestion
 from ingestion.contracts import CONTRACTS, Column
 from ingestion.home import PROJECT, Home
 from ingestion.ledger import Ledger
+from publishing.cli import main as publishing
 from tests.end_to_end.conftest import generate
 from tests.end_to_end.leaks import Finder, Secrets
 
@@ -162,8 +166,8 @@ def plant(exports: Path, secrets: Secrets) -> None:
         (path.parent / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False), encoding="utf-8")
 
 
-def plant_crashes(exports: Path, secrets: Secrets) -> None:
-    """Deliveries of the month after that are refused, one way each."""
+def plant_crashes(exports: Path, secrets: Secrets, month: str = "2022-08") -> None:
+    """Deliveries of a month that are refused, one way each."""
     header = ",".join(column.header for column in CONTRACTS["hotline_calls"].columns)
     cases = ",".join(column.header for column in CONTRACTS["platform_cases"].columns)
     tickets = [column.header for column in CONTRACTS["hotline_tickets"].columns]
@@ -172,7 +176,7 @@ def plant_crashes(exports: Path, secrets: Secrets) -> None:
     page = '{"dataset": "platform_reviews", "rows": [{"联系%s": 1, "联系%s": {"a": "%s"}}]'
     twin = secrets.phone("plain")
     broken = {
-        "hotline/hotline_calls": f'{header}\n2022-08-01,"{said}\n' + f"2022-08-02,1,{said}\n" * 3,
+        "hotline/hotline_calls": f'{header}\n{month}-01,"{said}\n' + f"{month}-02,1,{said}\n" * 3,
         "platform/platform_cases": f"{cases}\n{cases}\n{said}\n",
         "hotline/hotline_tickets": f"{lacking}\n" + f"{said}\n" * 5,
         "platform/platform_reviews": page % (twin, twin, said),
@@ -181,18 +185,20 @@ def plant_crashes(exports: Path, secrets: Secrets) -> None:
         + "\n" + f"{said}\n" * 9,
     }  # fmt: skip
     for place, text in broken.items():
-        folder = exports / place / "2022-08"
+        folder = exports / place / month
         folder.mkdir(parents=True)
         ending = "json" if text.startswith("{") else "csv"
         name = f"{secrets.id('plain')} {secrets.phone('zero-width')}.{ending}"
         (folder / name).write_text(text, encoding="utf-8")
-    folder = exports / "cms" / "cms_submissions" / "2022-08"
+    folder = exports / "cms" / "cms_submissions" / month
     folder.mkdir(parents=True)
     (folder / f"{secrets.phone()}.xlsx").write_bytes(b"PK\x03\x04" + said.encode() * 20)
-    folder = exports / "cms" / "cms_media_posts" / "2022-08"
+    folder = exports / "cms" / "cms_media_posts" / month
     folder.mkdir(parents=True)
     missing = [{"name": f"{secrets.phone()}.csv", "rows": 3, "sha256": None}]
     (folder / "manifest.json").write_text(json.dumps({"files": missing}), encoding="utf-8")
+    # A folder where files are expected, as a drop may hold one.
+    (exports / "cms" / "cms_media_accounts" / month / f"{secrets.phone()} {secrets.id()}").mkdir(parents=True)
 
 
 class Rude(BaseHTTPRequestHandler):
@@ -203,7 +209,10 @@ class Rude(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         status, said = self.answer
         content = said.encode()
-        self.send_response(status)
+        number = "".join(character for character in said if character.isascii() and character.isdecimal())[:11]
+        self.send_response(status, f"caller {number}")
+        self.send_header("Retry-After", number)
+        self.send_header("X-Caller", number)
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -238,6 +247,25 @@ class County:
         self.printed += done.stdout + done.stderr
         assert done.returncode in (code, or_code), (done.stdout + done.stderr).decode()[-3000:]
 
+    def typed(self, main: click.Group, *arguments: str, code: int) -> None:
+        """The same in this process, for commands that end at what is typed."""
+        done = CliRunner().invoke(main, arguments, env={"TONGBAO_HOME": str(self.home.root), "TONGBAO_PII_KEY": None})
+        self.printed += f"{done.output} {done.exception}".encode()
+        assert done.exit_code == code, done.output
+
+
+def plant_parameters(county: County, root: Path, secrets: Secrets) -> None:
+    """Secrets in everything that is typed behind a command: each is refused, and repeated by nothing."""
+    pull = (ingestion, "pull", "hotline_calls", "--month", MONTH, "--from")
+    county.typed(*pull, f"{(root / f'drop {secrets.phone()}').as_uri()}?attempts=1", code=75)
+    county.typed(*pull, f"sftp://{secrets.phone('plain')}:x@127.0.0.1:9/{secrets.id('plain')}?attempts=1", code=75)
+    county.typed(*pull, f"file:///exports?{secrets.phone('plain')}=1", code=2)
+    county.typed(*pull, f"file:///exports?deadline={secrets.phone('plain')}-", code=2)
+    county.typed(ingestion, "pull", "--from", root.as_uri(), "--month", f"for {secrets.phone('plain')}", code=2)
+    county.typed(publishing, "plan", f"2022-07 and some more words {secrets.phone('plain')}", code=1)
+    county.typed(publishing, "run", MONTH, "--run-id", f"for-{secrets.phone('plain')}", code=1)
+    county.typed(publishing, "rollback", "--reason", f"{secrets.phone()}来电", code=1)
+
 
 @pytest.mark.slow
 def test_nothing_that_was_planted_is_outside_the_raw_zone(tmp_path: Path, rude_api: str) -> None:
@@ -267,6 +295,7 @@ def test_nothing_that_was_planted_is_outside_the_raw_zone(tmp_path: Path, rude_a
     ):
         code = 2 if Rude.answer[0] == 403 else 75
         county.run("ingestion", "pull", "platform_cases", "--from", rude_api, "--month", "2022-08", code=code)
+    plant_parameters(county, tmp_path, secrets)
 
     county.run("publishing", "run", "--month", MONTH, "--reason", f"应{secrets.phone()}、{secrets.id()}的要求重算")
     for dataset, month in (

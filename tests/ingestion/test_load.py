@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from ingestion.contracts import CONTRACTS
 from ingestion.errors import BadParameter, DeliveryMissing, DeliveryRefused
-from ingestion.landing import object_path
+from ingestion.home import Home
+from ingestion.landing import object_path, raw_zone
 from ingestion.ledger import DELIVERIES_SCHEMA, Ledger
 from ingestion.load import StagedDelivery, load, rebuild
 from ingestion.normalize import staged_schema
@@ -252,6 +253,15 @@ def test_months_are_validated_before_anything_is_touched(exports: Exports, month
     with pytest.raises(BadParameter):
         load(exports.home, CASES, month)
     assert not exports.home.root.exists()
+
+
+def test_a_raw_zone_that_others_can_read_is_closed_at_the_next_pull(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.objects.mkdir(parents=True)
+    for folder in (home.raw, home.objects):
+        folder.chmod(0o755)
+    raw_zone(home)
+    assert {folder.stat().st_mode & 0o777 for folder in (home.raw, home.objects)} == {0o700}
 
 
 def test_the_raw_zone_is_private_and_personal_data_stays_in_it(exports: Exports) -> None:

@@ -1,0 +1,135 @@
+"""No small cell can be computed from what is printed: an attacker with linear programming tries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from publishing import small_cells
+from publishing.small_cells import THRESHOLD, suppress
+
+Table = tuple[dict[str, int], list[tuple[str, list[str]]]]
+
+
+def range_of(
+    cell: str, cells: Mapping[str, float], sums: Sequence[tuple[str, Sequence[str]]], hidden: set[str]
+) -> tuple[float, float]:
+    """What an outsider can say of a hidden cell who knows all others, the sums, and that no hidden cell is zero."""
+    order = sorted(hidden)
+    at = {name: place for place, name in enumerate(order)}
+    rows, right = [], []
+    for whole, parts in sums:
+        row, known = np.zeros(len(order)), 0.0
+        for name, sign in ((whole, 1), *((part, -1) for part in parts)):
+            if name in at:
+                row[at[name]] += sign
+            else:
+                known -= sign * cells[name]
+        rows.append(row)
+        right.append(known)
+    goal = np.zeros(len(order))
+    goal[at[cell]] = 1
+    ends = [linprog(sign * goal, A_eq=np.array(rows), b_eq=np.array(right), bounds=(1, None)) for sign in (1, -1)]
+    assert all(end.status in (0, 3) for end in ends), "the attacker's own equations hold"
+    low, high = (sign * end.fun if end.status == 0 else sign * np.inf for sign, end in zip((1, -1), ends, strict=True))
+    return low, abs(high)
+
+
+@st.composite
+def county(draw: st.DrawFn) -> Table:
+    """Units by months with a total of each month, and periods of two months with theirs."""
+    units, months = draw(st.integers(1, 5)), draw(st.sampled_from([1, 2, 4]))
+    number = st.one_of(st.integers(0, 7), st.integers(0, 60))
+    cells = {f"u{u}m{m}": draw(number) for u in range(units) for m in range(months)}
+    sums = []
+    for pair in range(0, months - 1, 2):
+        for u in range(units):
+            parts = [f"u{u}m{pair}", f"u{u}m{pair + 1}"]
+            cells[f"u{u}p{pair}"] = sum(cells[part] for part in parts)
+            sums.append((f"u{u}p{pair}", parts))
+    for column in [f"m{m}" for m in range(months)] + [f"p{m}" for m in range(0, months - 1, 2)]:
+        parts = [f"u{u}{column}" for u in range(units)]
+        cells[f"all{column}"] = sum(cells[part] for part in parts)
+        sums.append((f"all{column}", parts))
+    sums += [(f"allp{pair}", [f"allm{pair}", f"allm{pair + 1}"]) for pair in range(0, months - 1, 2)]
+    return cells, sums
+
+
+@settings(max_examples=40, deadline=None)
+@given(county())
+def test_no_small_cell_can_be_told_from_a_large_one(table: Table) -> None:
+    cells, sums = table
+    hidden = suppress(cells, sums)
+    small = {name for name, value in cells.items() if 0 < value < THRESHOLD}
+    assert small <= hidden
+    assert not {name for name in hidden if cells[name] == 0}
+    for name in small:
+        low, high = range_of(name, cells, sums, hidden)
+        assert low < high and high >= THRESHOLD, (name, low, high)
+
+
+#: Five units' dispatches: one small, the county's total in print beside the others.
+LONE = ({"a": 3, "b": 9, "c": 20, "d": 31, "all": 63}, [("all", ["a", "b", "c", "d"])])
+#: July and August of one unit; two units, each with one small month (a table in which every line looks safe).
+MONTHS = ({"jul": 3, "aug": 8, "both": 11}, [("both", ["jul", "aug"])])
+CROSSED = (
+    {"u0m0": 0, "u0m1": 1, "u1m0": 1, "u1m1": 4, "u0p0": 1, "u1p0": 5, "allm0": 1, "allm1": 5, "allp0": 6},
+    [("u0p0", ["u0m0", "u0m1"]), ("u1p0", ["u1m0", "u1m1"]), ("allm0", ["u0m0", "u1m0"]), ("allm1", ["u0m1", "u1m1"]),
+     ("allp0", ["u0p0", "u1p0"]), ("allp0", ["allm0", "allm1"])],
+)  # fmt: skip
+
+
+def exposed(table: Table, hidden: set[str]) -> list[str]:
+    """Small cells of which the attacker knows that they are small."""
+    cells, sums = table
+    small = [name for name, value in cells.items() if 0 < value < THRESHOLD]
+    return [name for name in small if name not in hidden or range_of(name, cells, sums, hidden)[1] < THRESHOLD]
+
+
+@pytest.mark.parametrize("table", [LONE, MONTHS, CROSSED], ids=["lone", "months", "crossed"])
+def test_without_the_secondary_cells_the_small_ones_are_computed(table: Table) -> None:
+    cells, sums = table
+    primary = {name for name, value in cells.items() if 0 < value < THRESHOLD}
+    assert exposed(table, primary)
+    assert not exposed(table, suppress(cells, sums))
+
+
+def test_the_next_smallest_is_hidden_and_no_more() -> None:
+    cells, sums = LONE
+    assert suppress(cells, sums) == {"a", "b"}
+    assert suppress({"a": 0, "b": 9, "all": 9}, [("all", ["a", "b"])]) == set()
+    assert suppress({"a": 1, "b": 1, "all": 2}, [("all", ["a", "b"])]) == {"a", "b", "all"}
+    # A whole that is not printed gives nothing away.
+    assert suppress({"a": 3, "b": 9}, [("all", ["a", "b"])]) == {"a"}
+
+
+def test_each_half_of_the_secondary_rule_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells, sums = CROSSED
+    monkeypatch.setattr(small_cells, "_told", lambda *_: [])
+    assert exposed(CROSSED, suppress(cells, sums)), "sum by sum the table looks safe; only all sums together tell"
+    monkeypatch.undo()
+    monkeypatch.setattr(small_cells, "_hide_within_sums", lambda *_: None)
+    assert not exposed(CROSSED, suppress(cells, sums)), "the check of all sums alone is enough, with more hidden"
+
+
+def test_what_counts_no_people_is_never_withheld() -> None:
+    metrics = [("2022-07", unit, area, "posts", 3) for unit in ("U01", "U02") for area in ("platform", "new_area")]
+    withheld = small_cells._withheld(metrics, [("2022-07", "platform", "posts", 6)])
+    assert withheld.metric("2022-07", "U01", "platform", "posts")
+    assert withheld.metric("2022-07", "U01", "new_area", "posts"), "an area nobody has declared counts people"
+    assert not withheld.metric("2022-07", "U01", "website", "posts")
+    assert not withheld.total("2022-07", "platform", "posts")
+
+
+def test_a_unit_s_dispatches_and_its_tickets_are_withheld_together() -> None:
+    dispatches, tickets = {"U01": 5, "U02": 30, "U03": 40}, {"U01": 4, "U02": 30, "U03": 40}
+    metrics = [("2022-07", unit, "hotline", "dispatched", size) for unit, size in dispatches.items()]
+    totals = [("2022-07", "hotline", f"dispatched/unit={unit}", size) for unit, size in tickets.items()]
+    withheld = small_cells._withheld(metrics, [*totals, ("2022-07", "hotline", "dispatched", 74)])
+    assert withheld.total("2022-07", "hotline", "dispatched/unit=U01")
+    assert withheld.metric("2022-07", "U01", "hotline", "dispatched")
