@@ -24,7 +24,7 @@ that month** (`YYYY-MM`). Per dataset `ingest` lands the delivered bytes in the 
 aside and checks the load-edge expectations. When all datasets are accepted, `deliver` emits `delivered_{system}`
 for the month; when all three systems have, `rank_month` starts.
 
-**When `ingest` is red** the last line of its log names the reason.
+**When red** — the last line of the task's log (`ingest`, of one dataset) names the reason.
 - DeliveryMissing: the system has not delivered that month. Ask for it; a month with nothing is a file with a
   header only.
 - SourceUnavailable or SourceInconsistent after all tries: the system is down, or the connection
