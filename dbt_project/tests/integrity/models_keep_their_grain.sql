@@ -13,6 +13,7 @@
     ('releases', ['period_code', 'revision']),
     ('newest_releases', ['period_code']),
     ('release_differences', ['release', 'unit_code', 'area']),
+    ('rank_explanations', ['period_code', 'unit_code', 'area', 'component']),
     ('dim_unit', ['unit_code']),
     ('dim_date', ['date_day']),
     ('dim_month', ['month_code']),
