@@ -136,6 +136,7 @@ const draw = {
 function show(plot, width) {
   const { data, layout } = draw[plot.dataset.chart](read(document.getElementById(plot.dataset.table)));
   if (!data.length || !data.some(trace => trace.x?.length)) return;
+  plot.classList.add("drawn");
   const axis = { gridcolor: colour("line"), linecolor: colour("line"), zerolinecolor: colour("soft"), fixedrange: true };
   Plotly.react(plot, data, {
     ...layout,
