@@ -22,7 +22,9 @@ from publishing.page.names import Names, file_name, ranking_file, unit_file
 from publishing.page.ranking import Rankings
 from publishing.page.source import Source
 from publishing.page.unit import Units
+from publishing.page.withheld import Hidden
 from publishing.releases import Release
+from publishing.small_cells import MARK, THRESHOLD
 
 _HERE = Path(__file__).parent
 
@@ -61,20 +63,23 @@ class _Site:
         self.environment.globals |= {
             "words": labels(),
             "names": self.names,
+            "withheld_note": f"{MARK}：{labels()['small_cells'].format(threshold=THRESHOLD)}",
             "ranking_file": ranking_file,
             "unit_file": unit_file,
             "site_pages": {name: labels()["page"]["pages"][name] for name in _SITE},
         }
 
     def write(self) -> None:
-        rankings, units = Rankings(self.source, self.names), Units(self.source, self.names)
+        hidden = Hidden(self.source)
+        rankings, units = Rankings(self.source, self.names, hidden), Units(self.source, self.names, hidden)
         for period in self.names.periods:
             (self.folder / file_name(period["period_code"])).mkdir()
             areas = ["overall", *(area["area"] for area in self.names.areas[period["rule_set"]])]
             areas = [area for area in areas if (period["period_code"], area) in rankings.rows]
             shown = {"period": period, "areas": areas}
             for area in areas:
-                context = shown | {"area": area, "groups": rankings.groups(period, area)}
+                withheld = (period["period_code"], area) in hidden.areas
+                context = shown | {"area": area, "groups": rankings.groups(period, area), "withheld": withheld}
                 self._page(ranking_file(period["period_code"], area), "ranking.html.j2", **context)
                 if area == "overall" and period is self.names.periods[0]:
                     self._page("index.html", "ranking.html.j2", **context)

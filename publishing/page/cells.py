@@ -18,9 +18,29 @@ from urllib.parse import quote, urlencode
 from markupsafe import Markup, escape
 
 from publishing.labels import labels
+from publishing.small_cells import MARK
 
 #: What stands where there is no figure.
 NOTHING = "—"
+
+#: In place of a figure that is not printed because it is about too few people.
+WITHHELD = object()
+
+
+@dataclass(frozen=True)
+class At:
+    """A unit in a period: what a page is about."""
+
+    period_code: str
+    unit_code: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.period_code, self.unit_code
+
+    @property
+    def where(self) -> dict[str, Any]:
+        return {"period_code": self.period_code, "unit_code": self.unit_code}
 
 
 @dataclass(frozen=True)
@@ -144,6 +164,8 @@ def missing(value: Any) -> bool:
 
 def text(value: Any, kind: str) -> str:
     """The cell as it is printed."""
+    if value is WITHHELD:
+        return MARK
     if missing(value):
         return "" if kind in ("text", "key") else NOTHING
     match kind:

@@ -4,7 +4,7 @@
 -- Grain: shown period × unit × area × metric: the unit's figure beside its group's, the target and the floor.
 -- group_value takes the group's rows together, as the rule set does where it shrinks.
 CREATE TEMP TABLE metric_comparison AS
-SELECT metrics.*, names.name_zh, names.metric_order, names.kind, names.better, names.target, names.floor,
+SELECT metrics.*, units.unit_group, names.name_zh, names.metric_order, names.kind, names.better, names.target, names.floor,
     CASE WHEN names.kind <> 'count' THEN
         sum(metrics.numerator) OVER whole_group::DOUBLE / nullif(sum(metrics.denominator) OVER whole_group, 0)
     END AS group_value

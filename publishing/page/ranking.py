@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from publishing.labels import labels, reason_text
-from publishing.page.cells import Column, Table, lists, table
+from publishing.page.cells import WITHHELD, Column, Table, lists, table
 from publishing.page.names import Names, unit_file
 from publishing.page.source import Source
+from publishing.page.withheld import Hidden
 
 _RANKINGS = """
 SELECT ranks.period_code, ranks.area, ranks.unit_group, ranks.unit_code, ranks.unit_name, ranks.score, ranks.rank,
@@ -21,7 +22,7 @@ ORDER BY ranks.period_code, ranks.area, ranks.unit_group DESC, ranks.rank NULLS 
 """
 
 _PARTS = """
-SELECT period_code, area, unit_code, component, component_order, score_part
+SELECT period_code, area, unit_code, component, component_order, weight, score_part, null_reason
 FROM marts.rank_explanations JOIN shown_periods USING (period_code)
 ORDER BY ALL
 """
@@ -32,11 +33,14 @@ FROM marts.unit_metrics JOIN shown_periods USING (period_code)
 """
 
 
-def add_up(parts: Sequence[float | None], whole: float | None) -> list[float | None]:
-    """The parts to 2 decimals so that they add up to the printed whole: the largest remainders are rounded up."""
-    if whole is None or any(part is None for part in parts):
+def add_up(parts: Sequence[Any], whole: float | None) -> list[Any]:
+    """The parts to 2 decimals so that they add up to the printed whole: the largest remainders are rounded up.
+
+    Parts of which one is withheld or missing stay as they are.
+    """
+    if whole is None or not all(isinstance(part, float) for part in parts):
         return list(parts)
-    cents = [round(part * 100, 7) for part in parts if part is not None]
+    cents = [round(part * 100, 7) for part in parts]
     floors = [math.floor(cent) for cent in cents]
     short = round(whole * 100) - sum(floors)
     for place in sorted(range(len(cents)), key=lambda place: floors[place] - cents[place])[: max(short, 0)]:
@@ -47,8 +51,9 @@ def add_up(parts: Sequence[float | None], whole: float | None) -> list[float | N
 class Rankings:
     """Everything that the ranking pages show, read once."""
 
-    def __init__(self, source: Source, names: Names) -> None:
+    def __init__(self, source: Source, names: Names, hidden: Hidden) -> None:
         self.names = names
+        self.hidden = hidden
         self.rows = source.by(_RANKINGS, "period_code", "area")
         self.parts = source.by(_PARTS, "period_code", "area")
         self.scores = {
@@ -60,6 +65,8 @@ class Rankings:
             (row["period_code"], row["area"], row["metric"], row["unit_code"]): row["value"]
             for row in source.records(_VALUES)
         }
+        for period, unit, area, metric in hidden.metrics & {(p, u, a, m) for p, a, m, u in self.values}:
+            self.values[period, area, metric, unit] = WITHHELD
 
     def groups(self, period: dict[str, Any], area: str) -> list[dict[str, Any]]:
         """The groups of a period and area in order, each with its name and its tables."""
@@ -119,11 +126,17 @@ class Rankings:
         )
 
     def _parts(self, period: dict[str, Any], area: str, group: str, rows: list[dict[str, Any]]) -> Table:
-        parts: dict[str, dict[str, float | None]] = {}
+        of_unit: dict[str, list[dict[str, Any]]] = {}
         order: dict[str, int] = {}
         for part in self.parts.get((period["period_code"], area), []):
-            parts.setdefault(part["unit_code"], {})[part["component"]] = part["score_part"]
+            of_unit.setdefault(part["unit_code"], []).append(part)
             order[part["component"]] = part["component_order"]
+        parts: dict[str, dict[str, Any]] = {}
+        for unit, mine in of_unit.items():
+            hidden = self.hidden.components(period["period_code"], unit, area, mine)
+            parts[unit] = {
+                part["component"]: WITHHELD if part["component"] in hidden else part["score_part"] for part in mine
+            }
         components = sorted(order, key=lambda component: (order[component], component))
         units = [row["unit_code"] for row in rows]
         # The two corrections of the formula are shown where they correct anything.
@@ -131,12 +144,15 @@ class Rankings:
             component
             for component in components
             if component not in labels()["components"]
-            or any(abs(parts[unit].get(component) or 0) >= 0.005 for unit in units)
+            or any(
+                value is WITHHELD or abs(value or 0) >= 0.005
+                for value in (parts[unit].get(component) for unit in units)
+            )
         ]
         records = []
         for row in rows:
-            mine = [parts[row["unit_code"]].get(component) for component in shown]
-            records.append(row | dict(zip(shown, add_up(mine, row["score"]), strict=True)))
+            printed = add_up([parts[row["unit_code"]].get(component) for component in shown], row["score"])
+            records.append(row | dict(zip(shown, printed, strict=True)))
         columns = [
             Column(
                 component,
@@ -184,9 +200,7 @@ class Rankings:
             ]
             records = [
                 row
-                | {
-                    each["metric"]: self.values.get((code, area, each["metric"], row["unit_code"])) for each in metrics
-                }
+                | {each["metric"]: self.values.get((code, area, each["metric"], row["unit_code"])) for each in metrics}
                 for row in rows
             ]
             source, where = "marts.unit_metrics", {"period_code": code, "area": area}
@@ -195,9 +209,7 @@ class Rankings:
 
     def _trend(self, period: dict[str, Any], area: str, group: str, rows: list[dict[str, Any]]) -> Table:
         months = self.names.months_until(period["last_month"])
-        records = [
-            row | {month: self.scores.get((month, area, row["unit_code"])) for month in months} for row in rows
-        ]
+        records = [row | {month: self.scores.get((month, area, row["unit_code"])) for month in months} for row in rows]
         return table(
             f"trend-{group}",
             self._caption("trend", period, area, group),

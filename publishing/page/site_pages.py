@@ -48,8 +48,7 @@ def quality(source: Source) -> dict[str, Any]:
         for record in named(f"FROM refused_deliveries ORDER BY attempt_id DESC LIMIT {LISTED}")
     ]
     unmapped = [
-        record
-        | {"near": "、".join(dict.fromkeys(filter(None, (record[f"nearest_{place}"] for place in (1, 2, 3)))))}
+        record | {"near": "、".join(dict.fromkeys(filter(None, (record[f"nearest_{place}"] for place in (1, 2, 3)))))}
         for record in named(f"FROM audit.unmapped_units ORDER BY rows_unmapped DESC, unit_name, dataset LIMIT {LISTED}")
     ]
     return {
@@ -90,7 +89,11 @@ def quality(source: Source) -> dict[str, Any]:
         "quarantine": _titled(
             "quarantine",
             "quarantine_reasons",
-            [dataset, Column("text", words["reason"], "key"), Column("rows_quarantined", words["rows_quarantined"], "count")],
+            [
+                dataset,
+                Column("text", words["reason"], "key"),
+                Column("rows_quarantined", words["rows_quarantined"], "count"),
+            ],
             quarantine,
             ["dataset", "reason"],
         ),
@@ -117,7 +120,11 @@ def revisions(source: Source, names: Names) -> dict[str, Any]:
     releases = [
         record
         | {"name": names.period(record["period_code"])}
-        | ({"_links": {"name": ranking_file(record["period_code"], "overall")}} if record["period_code"] in shown else {})
+        | (
+            {"_links": {"name": ranking_file(record["period_code"], "overall")}}
+            if record["period_code"] in shown
+            else {}
+        )
         for record in source.records("FROM marts.releases ORDER BY released_at DESC, period_code DESC, revision DESC")
     ]
     differences: dict[str, list[dict[str, Any]]] = {}

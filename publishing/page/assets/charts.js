@@ -104,13 +104,13 @@ const draw = {
     const rows = heads.map((_, row) => row).filter(row => share[row].endsWith("%") && columns.target[0].values[row] !== null);
     const pick = values => rows.map(row => values[row]);
     const areas = columns.area[0].texts;
-    // Two metrics of different areas may share a name: the label is made unique and printed without its area.
-    const y = rows.map(row => `${heads[row]}<span style="font-size:1px">${areas[row]}</span>`);
+    // Two metrics of different areas may share a name: rows stand by number, their names are printed beside them.
+    const y = rows.map((_, place) => place);
     const own = pick(columns.value[0].values);
     const found = pick(columns.chance[0].texts).map(bounds);
     const reach = side => found.map((pair, place) => pair[0] === null ? 0 : side * (pair[side < 0 ? 0 : 1] - own[place]));
     const marks = (column, symbol, place, size) => ({
-      type: "scatter", mode: "markers", name: column.name, x: pick(column.values), y, customdata: pick(areas),
+      type: "scatter", mode: "markers", name: column.name, x: pick(column.values), y, customdata: rows.map(row => `${areas[row]} · ${heads[row]}`),
       marker: { symbol, size, color: series(place), line: { width: symbol.includes("open") || symbol.includes("line") ? 2.5 : 0, color: series(place) } },
       hovertemplate: "%{customdata}：" + column.name + " %{x:.2%}<extra></extra>",
     });
@@ -118,7 +118,7 @@ const draw = {
     mine.error_x = { type: "data", symmetric: false, array: reach(1), arrayminus: reach(-1), color: colour("series-1"), thickness: 1.5, width: 4 };
     return {
       data: [marks(columns.target[0], "line-ns-open", 2, 14), marks(columns.group[0], "diamond-open", 1, 9), mine],
-      layout: { height: horizontal(rows.length) + 24, xaxis: { tickformat: ".0%", range: [-0.02, 1.04], zeroline: false }, yaxis: names, legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom" } },
+      layout: { height: horizontal(rows.length) + 24, xaxis: { tickformat: ".0%", range: [-0.02, 1.04], zeroline: false }, yaxis: { automargin: true, ticksuffix: " ", tickvals: y, ticktext: pick(heads), range: [rows.length - 0.4, -0.6], zeroline: false }, legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom" } },
     };
   },
   change({ heads, columns }) {
