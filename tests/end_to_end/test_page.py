@@ -287,7 +287,8 @@ def test_a_revision_stands_beside_what_it_changed(notice_home: Home, tmp_path: P
     copy.write_bytes(release.warehouse.read_bytes())
     with duckdb.connect(str(copy)) as connection:
         connection.execute(
-            "INSERT INTO marts.releases SELECT * REPLACE ('2022-07-r2' AS release, 2 AS revision, '剔除获批' AS reason) "
+            "INSERT INTO marts.releases "
+            "SELECT * REPLACE ('2022-07-r2' AS release, 2 AS revision, '剔除获批' AS reason) "
             "FROM marts.releases WHERE release = '2022-07-r1'"
         )
         connection.execute(
