@@ -161,6 +161,14 @@ def test_the_page_prints(page_folder: Path, browser: Browser, tmp_path: Path) ->
     page, _ = visit(browser, color_scheme="dark")
     page.goto((page_folder / "2022-07--2022-08" / "unit-U04.html").as_uri())
     page.wait_for_selector(".main-svg")
+    ink = "() => [...document.querySelectorAll('.plot')].map(plot => plot.layout.font.color)"
+    by_night = set(page.evaluate(ink))
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    on_paper = set(page.evaluate(ink))
+    assert on_paper == {"#1c2733"} and by_night.isdisjoint(on_paper)
+    assert page.evaluate("() => [...document.querySelectorAll('main details')].every(each => each.open)")
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert set(page.evaluate(ink)) == by_night
     page.emulate_media(media="print")
     assert not page.locator("header").is_visible() and not page.locator("footer").is_visible()
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -66,16 +66,20 @@ const draw = {
   },
   heat({ heads, columns }) {
     const months = columns.month ?? [];
+    const narrow = innerWidth <= 700;
+    const scale = narrow
+      ? { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", thickness: 8, len: 1 }
+      : { thickness: 10, len: 0.9, title: { text: "得分", side: "right" } };
     const z = heads.map((_, row) => months.map(month => month.values[row]));
     return {
       data: [{
         type: "heatmap", x: months.map(month => month.name), y: heads, z, text: z.map(row => row.map(value => value === null ? "" : value.toFixed(0))),
-        texttemplate: innerWidth > 700 ? "%{text}" : "", textfont: { color: colour("ink"), size: 11 }, hoverongaps: false, xgap: 1, ygap: 1,
+        texttemplate: narrow ? "" : "%{text}", textfont: { color: colour("ink"), size: 11 }, hoverongaps: false, xgap: 1, ygap: 1,
         colorscale: [[0, colour("heat-low")], [0.5, colour("heat-mid")], [1, colour("heat-high")]],
-        colorbar: { thickness: 10, outlinewidth: 0, len: 0.9, title: { text: "得分", side: "right" } },
+        colorbar: { outlinewidth: 0, ...scale },
         hovertemplate: "%{y} · %{x}：%{z:.2f} 分<extra></extra>",
       }],
-      layout: { height: horizontal(heads.length), xaxis: { type: "category", tickangle: -45 }, yaxis: names },
+      layout: { height: horizontal(heads.length) + (narrow ? 40 : 0), xaxis: { type: "category", tickangle: -45 }, yaxis: names },
     };
   },
   trend({ heads, columns }) {
@@ -146,7 +150,7 @@ function show(plot, width) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: false,
     hoverlabel: { bgcolor: colour("paper"), bordercolor: colour("line"), font: { color: colour("ink") } },
     xaxis: { automargin: true, ...axis, ...layout.xaxis },
-    yaxis: { ...axis, ...layout.yaxis },
+    yaxis: { automargin: true, ...axis, ...layout.yaxis },
   }, { displayModeBar: false, responsive: !width, scrollZoom: false });
 }
 
@@ -156,5 +160,10 @@ function showAll(width) {
 
 showAll();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => showAll());
-addEventListener("beforeprint", () => showAll(PAPER_WIDTH));
-addEventListener("afterprint", () => showAll());
+function forPaper(paper) {
+  document.documentElement.classList.toggle("paper", paper);
+  showAll(paper ? PAPER_WIDTH : undefined);
+}
+
+addEventListener("beforeprint", () => forPaper(true));
+addEventListener("afterprint", () => forPaper(false));
