@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from publishing import workbook
 from publishing.labels import labels, period_name, reason_text
+from publishing.small_cells import THRESHOLD, Withheld
 
 #: What would make Excel read a text as a formula: also behind blanks, also the full-width twins.
 _FORMULA = re.compile(r"^\s*[=+\-−@\t\r\n＝＋－＠]|^[\t\r\n]")
@@ -29,12 +30,13 @@ ORDER BY r.period_code, r.area, r.unit_group DESC, r.rank NULLS LAST, r.unit_cod
 
 #: Values beside the score: an area's scored metrics, or for the overall ranking the areas' scores.
 _VALUES = """
-SELECT m.period_code, m.area, m.unit_code, d.name_zh AS label, d.metric_order AS place, m.value, d.kind AS kind
+SELECT m.period_code, m.area, m.unit_code, m.metric, d.name_zh AS label, d.metric_order AS place, m.value,
+    d.kind AS kind
 FROM marts.unit_metrics m
 JOIN core.dim_metric d USING (rule_set, area, metric)
 WHERE d.weight IS NOT NULL
 UNION ALL
-SELECT s.period_code, 'overall', s.unit_code, a.name_zh, a.area_order, round(s.score, 2), 'score'
+SELECT s.period_code, 'overall', s.unit_code, NULL, a.name_zh, a.area_order, round(s.score, 2), 'score'
 FROM marts.unit_scores s
 JOIN core.dim_area a USING (rule_set, area)
 """
@@ -73,8 +75,14 @@ def ranking_tables(warehouse: Path) -> Iterator[RankingTable]:
         rankings = connection.execute(_RANKINGS).df()
         values = connection.execute(_VALUES).df()
         releases = connection.execute(_RELEASES).df().to_dict("records")
+        withheld = Withheld.of(connection)
         names = dict(connection.execute("SELECT area, any_value(name_zh) FROM core.dim_area GROUP BY area").fetchall())
     names["overall"] = labels()["overall"]
+    values["withheld"] = [
+        withheld.metric(*place)
+        for place in values[["period_code", "unit_code", "area", "metric"]].itertuples(index=False)
+    ]
+    values["value"] = values["value"].mask(values["withheld"])
     values_of = dict(list(values.groupby(["period_code", "area"])))
     released = {release["period_code"]: release for release in releases}
     for key, rows in rankings.groupby(["period_code", "area"]):
@@ -126,8 +134,9 @@ def _table(
         for label, kind in zip(order["label"], order["kind"], strict=True):
             frame[label] = wide[label].astype("Float64")
             kinds[label] = kind
+    hidden = _hidden(values, frame.index)
     frame[column["remark"]] = [
-        _remark(*cells) for cells in zip(rows["tied"], rows["veto_reason"], rows["null_reason"], strict=True)
+        _remark(*cells) for cells in zip(rows["tied"], rows["veto_reason"], rows["null_reason"], hidden, strict=True)
     ]
     notes = [
         note.format(
@@ -139,6 +148,8 @@ def _table(
         )
         for note in words["notes"]
     ]
+    if any(hidden):
+        notes.append(words["small_cells"].format(threshold=THRESHOLD))
     if release["revision"] > 1 and release["reason"]:
         notes.append(guarded(words["revised"].format(reason=release["reason"])))
     title = words["title"].format(period=period_name(period), area=area_name)
@@ -161,7 +172,16 @@ def _lists(kind: Any, improved: Any) -> str:
     return "、".join(shown)
 
 
-def _remark(tied: Any, veto: Any, null_reason: Any) -> str:
+def _hidden(values: pd.DataFrame | None, units: pd.Index) -> list[str]:
+    """What is withheld of each unit as too small to print, in words; the cells themselves are empty."""
+    if values is None:
+        return [""] * len(units)
+    names = values[values["withheld"]].sort_values("place").groupby("unit_code")["label"].agg("、".join)
+    shown = names.reindex(units)
+    return ["" if pd.isna(text) else labels()["withheld"].format(metrics=text) for text in shown]
+
+
+def _remark(tied: Any, veto: Any, null_reason: Any, hidden: str) -> str:
     shown = [labels()["tied"]] if tied is not None and not pd.isna(tied) and tied else []
-    shown += [text for text in (reason_text(veto), reason_text(null_reason)) if text]
+    shown += [text for text in (reason_text(veto), reason_text(null_reason), hidden) if text]
     return guarded("；".join(shown))

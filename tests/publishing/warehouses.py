@@ -48,7 +48,7 @@ CREATE TABLE audit.quarantine AS SELECT * FROM (VALUES
 #: The new rows of each history table for one period; parameters are the period, its release and the version.
 _NEW_ROWS = {
     "unit_metrics": """
-        SELECT $period AS period_code, unit_code, area, metric, 1.0 AS numerator, 2.0 AS denominator, 0.5 AS value,
+        SELECT $period AS period_code, unit_code, area, metric, 10.0 AS numerator, 20.0 AS denominator, 0.5 AS value,
             0.5 AS adjusted, 0.1 AS ci_low, 0.9 AS ci_high, $version::DOUBLE AS points, weight, NULL AS null_reason,
             rule_set, $release AS release
         FROM units CROSS JOIN core.dim_metric""",
