@@ -63,6 +63,7 @@ def approve_an_exclusion(home: Home, exports: Path) -> tuple[str, str]:
     row = f"{ticket},{name},重复派单,2022-07-28 09:00:00,2022-08-20 10:00:00,李志强,同意,2022-08-20 10:00:00,I"
     other = f"{ticket}0,{name},电话13912345678说重复,2022-07-28 09:00:00,,,,2022-08-20 10:00:00,I"
     folder = exports / "hotline" / "hotline_exclusions" / "2022-07"
+    (folder / "manifest.json").unlink()  # the list of the first delivery; a folder may come without one
     (folder / "剔除审批-补报.csv").write_text("\n".join([header, row, other]) + "\n", encoding="gb18030")
     return ticket, code
 
