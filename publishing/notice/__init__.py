@@ -1,4 +1,4 @@
-"""The notice (通报) of a released period: DOCX in the layout of official documents, HTML, and where each figure is from.
+"""The notice (通报) of a released period: DOCX in the layout of official documents, HTML, and each figure's source.
 
 Everything printed comes from the published file. The wording is a template that the office may edit.
 """
@@ -25,6 +25,7 @@ from publishing.notice.document import write_docx
 from publishing.notice.figures import Ledger, queries
 from publishing.notice.web import write_html
 from publishing.releases import Release
+from publishing.small_cells import Withheld
 
 #: The wording, in the project and in a county's profile folder.
 TEMPLATE_FILE = "notice.txt.j2"
@@ -66,26 +67,26 @@ def write_notices(
     wording = template_path(template)
     folder.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(release.warehouse), read_only=True) as connection:
+        withheld = Withheld.of(connection)
         for code in wanted:
-            _write(connection, code, wording, folder)
+            _write(connection, withheld, code, wording, folder)
 
 
-def _write(connection: duckdb.DuckDBPyConnection, code: str, wording: Path, folder: Path) -> None:
+def _write(connection: duckdb.DuckDBPyConnection, withheld: Withheld, code: str, wording: Path, folder: Path) -> None:
     ledger = Ledger(connection, code)
-    text = _rendered(wording, Content(ledger))
+    text = _rendered(wording, Content(ledger, withheld))
     figures = ledger.number(text)
     parts = list(blocks(text))
     title = f"{period_name(code)}政务服务效能通报"
-    row = connection.execute(
+    released_at, release = connection.execute(
         "SELECT released_at, release FROM marts.newest_releases WHERE period_code = ?", [code]
-    ).fetchone()
-    assert row is not None
-    write_docx(parts, ledger, folder / f"{code}.docx", title, row[0])
+    ).fetchall()[0]
+    write_docx(parts, ledger, folder / f"{code}.docx", title, released_at)
     write_html(parts, ledger, figures, folder / f"{code}.html", title)
     used = dict.fromkeys(figure["query"] for figure in figures)
     told = {
         "period": code,
-        "release": row[1],
+        "release": release,
         "queries": {
             name: {"title": queries()[name]["title"], "sql": queries()[name]["sql"], "parameters": {"period": code}}
             for name in used

@@ -31,9 +31,9 @@ class Listed:
 class Content:
     """The names that the template may use; each gives marks (see figures.py), lists of marks, or true and false."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, withheld: Withheld) -> None:
         self._ledger, period = ledger, ledger.period
-        self._withheld = Withheld.of(ledger.connection)
+        self._withheld = withheld
         self._period = ledger.rows("period")[0]
         self._totals = {(row.area, row.figure): row for row in ledger.rows("totals")}
         self._parts: dict[tuple[str, str], list[Row]] = defaultdict(list)

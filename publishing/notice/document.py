@@ -1,7 +1,8 @@
 """The notice as DOCX in the layout of official documents, GB/T 9704-2012.
 
 A4, margins 37 (top), 35 (bottom), 28 (left), 26 mm (right): a type area of 156 × 225 mm with 22 lines of 28 characters.
-Title 2号小标宋, body 3号仿宋 with lines of 28 pt, headings 黑体 and 楷体, page number — 1 — in 4号宋体 on the outer side.
+Title 2号小标宋, body 3号仿宋 with lines of 28 pt, headings 黑体 and 楷体, page number — 1 — in 4号宋体 on the outer
+side.
 A font that a computer lacks is replaced by the next of its family: word processors take it from the font table.
 """
 
@@ -10,10 +11,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 from docx import Document
 from docx.document import Document as Documented
 from docx.enum.section import WD_ORIENT
+from docx.enum.style import WD_STYLE_TYPE
 from docx.enum.table import WD_TABLE_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH, WD_BREAK, WD_LINE_SPACING
 from docx.oxml import OxmlElement, parse_xml
@@ -38,7 +41,6 @@ FONTS = {
 NO_2, NO_3, NO_4, SMALL_4 = 22, 16, 14, 12
 LINE = 28
 _CHARACTERS_A_LINE, _TYPE_WIDTH_MM = 28, 156
-_PARTS = {"title": "title", "heading_1": "heading_1", "heading_2": "heading_2", "annex": "heading_1"}
 
 
 def write_docx(blocks: Iterable[Block], ledger: Ledger, path: Path, title: str, made: dt.datetime) -> None:
@@ -48,6 +50,8 @@ def write_docx(blocks: Iterable[Block], ledger: Ledger, path: Path, title: str, 
     """
     document = Document()
     _page(document)
+    # The grid counts its characters from the size of the default style.
+    _set_font(cast(ParagraphStyle, document.styles["Normal"]), "body", NO_3)
     styles = {kind: _style(document, kind) for kind in _STYLES}
     for block in blocks:
         if block.kind == "table":
@@ -82,13 +86,8 @@ _STYLES = {
 
 def _style(document: Documented, kind: str) -> ParagraphStyle:
     family, points, alignment, indent, kept = _STYLES[kind]
-    style = document.styles.add_style(f"notice {kind}", 1)
-    assert isinstance(style, ParagraphStyle)
-    name = FONTS[family][0]
-    style.font.name, style.font.size = name, Pt(points)
-    fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
-    for script in ("ascii", "hAnsi", "eastAsia", "cs"):
-        fonts.set(qn(f"w:{script}"), name)
+    style = cast(ParagraphStyle, document.styles.add_style(f"notice {kind}", WD_STYLE_TYPE.PARAGRAPH))
+    _set_font(style, family, points)
     layout = style.paragraph_format
     layout.alignment, layout.keep_with_next = alignment, kept
     layout.space_before = layout.space_after = Pt(0)
@@ -101,6 +100,14 @@ def _style(document: Documented, kind: str) -> ParagraphStyle:
         element.set(qn("w:firstLineChars"), str(indent * 100))
         element.set(qn("w:firstLine"), str(indent * points * 20))
     return style
+
+
+def _set_font(style: ParagraphStyle, family: str, points: int) -> None:
+    name = FONTS[family][0]
+    style.font.name, style.font.size = name, Pt(points)
+    fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
+    for script in ("ascii", "hAnsi", "eastAsia", "cs"):
+        fonts.set(qn(f"w:{script}"), name)
 
 
 def _page(document: Documented) -> None:
