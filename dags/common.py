@@ -27,6 +27,9 @@ WAREHOUSE_POOL = "warehouse"
 #: A month of one system is an event on its asset; its partition key is the month.
 DELIVERED = {system: Asset(f"delivered_{system}") for system in ("platform", "hotline", "cms")}
 
+#: A publication, by whichever DAG: its documents are to be written.
+RELEASED = Asset("released")
+
 #: Runs are keyed by partition; a trigger that cannot give a key (`airflow dags trigger`, `dags test`) says `month`.
 MONTH_PARAM = Param(
     None,

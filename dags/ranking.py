@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import get_current_context, task
 
-from dags.common import WAREHOUSE_POOL, home, month_of, run_id_of
+from dags.common import RELEASED, WAREHOUSE_POOL, home, month_of, run_id_of
 from ingestion.errors import BadParameter, DeliveryMissing
 from ingestion.period import Period
 
@@ -64,7 +64,7 @@ def ranking_tasks(*, replay: bool) -> None:
         publishing.audit(home(), built)
         return built
 
-    @task(pool=WAREHOUSE_POOL)
+    @task(pool=WAREHOUSE_POOL, outlets=[RELEASED])
     def publish(planned: dict, audited: str) -> list[str]:
         import publishing
 
