@@ -33,8 +33,6 @@ def write_documents(home: Home, *, periods: Iterable[str] | None = None, templat
     office's own. Raises BadParameter where nothing is published, a period is not released, or the template is faulty;
     then the documents are as they were.
     """
-    from publishing.notice import write_notices
-
     root = documents_folder(home)
     with exclusive(root, "the documents"):
         release = releases.served(home)
@@ -43,24 +41,42 @@ def write_documents(home: Home, *, periods: Iterable[str] | None = None, templat
         _clean(home, root)
         link = root / str(release.number)
         folder = root / f".{release.number}-{uuid.uuid4().hex[:12]}"
-        if periods is not None and link.exists():
-            # Hard links: files are replaced below, never written into.
-            shutil.copytree(link.resolve(), folder, copy_function=os.link)
-            again = folder / ".again"
-            write_notices(home, release, again, periods=periods, template=template)
-            for file in again.iterdir():
-                file.replace(folder / "notice" / file.name)
-            again.rmdir()
-        else:
-            write_notices(home, release, folder / "notice", periods=periods, template=template)
-            if importlib.util.find_spec("publishing.page"):
-                importlib.import_module("publishing.page").write_page(home, release, folder / "page")
+        try:
+            _fill(home, release, link, folder, periods, template)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         fsync_tree(folder)
         fsync_path(root)
         swap_link(link, folder.name)
         swap_link(root / "current", str(release.number))
         _clean(home, root)
     return link
+
+
+def _fill(
+    home: Home,
+    release: releases.Release,
+    link: Path,
+    folder: Path,
+    periods: Iterable[str] | None,
+    template: Path | None,
+) -> None:
+    """Writes the documents into a folder that nobody reads yet."""
+    from publishing.notice import write_notices
+
+    if periods is not None and link.exists():
+        # Hard links: files are replaced below, never written into.
+        shutil.copytree(link.resolve(), folder, copy_function=os.link)
+        again = folder / ".again"
+        write_notices(home, release, again, periods=periods, template=template)
+        for file in again.iterdir():
+            file.replace(folder / "notice" / file.name)
+        again.rmdir()
+        return
+    write_notices(home, release, folder / "notice", periods=periods, template=template)
+    if importlib.util.find_spec("publishing.page"):
+        importlib.import_module("publishing.page").write_page(home, release, folder / "page")
 
 
 def _clean(home: Home, root: Path) -> None:

@@ -18,9 +18,11 @@ _REASONS = 2
 
 @dataclass(frozen=True)
 class Listed:
-    """A unit on a list: its name, place, score and the metrics that put it there; every part is a mark."""
+    """A unit on a list: its name, group, place, score and the metrics that put it there; every part is a mark."""
 
     name: str
+    group_code: str
+    group: str
     score: str
     rank: str
     places: str
@@ -145,6 +147,8 @@ class Content:
         ink = self._ledger
         return Listed(
             name=ink.text(row.unit_name),
+            group_code=row.unit_group,
+            group=ink.text(labels()["groups"].get(row.unit_group, row.unit_group)),
             score=ink.figure(row, "score", "score"),
             rank=ink.figure(row, "rank", "count"),
             places=ink.figure(row, "rank_change", "places") if row.rank_change else "",

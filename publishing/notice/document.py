@@ -50,7 +50,6 @@ def write_docx(blocks: Iterable[Block], ledger: Ledger, path: Path, title: str, 
     """
     document = Document()
     _page(document)
-    # The grid counts its characters from the size of the default style.
     _set_font(cast(ParagraphStyle, document.styles["Normal"]), "body", NO_3)
     styles = {kind: _style(document, kind) for kind in _STYLES}
     for block in blocks:
@@ -108,6 +107,10 @@ def _set_font(style: ParagraphStyle, family: str, points: int) -> None:
     fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
     for script in ("ascii", "hAnsi", "eastAsia", "cs"):
         fonts.set(qn(f"w:{script}"), name)
+    if points == NO_3:
+        spacing = OxmlElement("w:spacing")
+        spacing.set(qn("w:val"), str(round((_TYPE_WIDTH_MM / 25.4 * 72 / _CHARACTERS_A_LINE - NO_3) * 20)))
+        fonts.addnext(spacing)
 
 
 def _page(document: Documented) -> None:
@@ -120,13 +123,8 @@ def _page(document: Documented) -> None:
     section.footer_distance = Mm(35 - 7 - 7)
     for grid in section._sectPr.findall(qn("w:docGrid")):
         section._sectPr.remove(grid)
-    width = _TYPE_WIDTH_MM / 25.4 * 72 / _CHARACTERS_A_LINE - NO_3
-    section._sectPr.append(
-        parse_xml(
-            f'<w:docGrid {nsdecls("w")} w:type="linesAndChars" w:linePitch="{LINE * 20}" '
-            f'w:charSpace="{round(width * 4096)}"/>'
-        )
-    )
+    # Lines alone: every word processor draws a grid of characters otherwise. 28 characters fit by their spacing.
+    section._sectPr.append(parse_xml(f'<w:docGrid {nsdecls("w")} w:type="lines" w:linePitch="{LINE * 20}"/>'))
     document.settings.odd_and_even_pages_header_footer = True
     for footer, alignment in (
         (section.footer, WD_ALIGN_PARAGRAPH.RIGHT),
