@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, PartitionedAssetTimetable, task
 
 from dags.common import DEFAULT_ARGS, RELEASED, home
 
@@ -22,7 +22,7 @@ reason: most likely the office's template (its line is named). Mend it, then cle
 
 with DAG(
     dag_id="documents",
-    schedule=[RELEASED],
+    schedule=PartitionedAssetTimetable(assets=RELEASED),
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,

@@ -14,6 +14,9 @@ _KINDS = {
     "@ ": "annex",
     "! ": "note",
 }
+#: Parts the lines of a title that is longer than one.
+LINE_BREAK = " // "
+
 _TEN = "一二三四五六七八九十"
 #: ㈠ to ㈩, the form that notices use.
 _BRACKETED = "㈠㈡㈢㈣㈤㈥㈦㈧㈨㈩"

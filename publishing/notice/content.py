@@ -201,7 +201,8 @@ class Content:
                     "score": ink.figure(row, "score", "score") if row.rank else "—",
                     "interval": interval or "—",
                     "change": change or "—",
-                    "lists": "、".join(marks) or ink.text(reason_text(row.null_reason)) or "—",
+                    "lists": "、".join(marks)
+                    or (ink.text(reason) if (reason := reason_text(row.null_reason)) else "—"),
                 }
             )
         return [

@@ -26,7 +26,7 @@ from docx.styles.style import ParagraphStyle
 from docx.text.paragraph import Paragraph
 from docx.text.run import Run
 
-from publishing.notice.blocks import Block
+from publishing.notice.blocks import LINE_BREAK, Block
 from publishing.notice.figures import Ledger
 
 #: Family -> name as the standard's users know it, and the fonts that may stand in for it, nearest first.
@@ -59,7 +59,10 @@ def write_docx(blocks: Iterable[Block], ledger: Ledger, path: Path, title: str, 
         paragraph = document.add_paragraph(style=styles[block.kind])
         if block.kind == "annex":
             paragraph.add_run().add_break(WD_BREAK.PAGE)
-        _write(paragraph, block.text, ledger)
+        for place, line in enumerate(block.text.split(LINE_BREAK)):
+            if place:
+                paragraph.add_run().add_break()
+            _write(paragraph, line, ledger)
     properties = document.core_properties
     properties.title, properties.author, properties.language = title, "", "zh-CN"
     properties.created = properties.modified = made
@@ -176,6 +179,9 @@ def _table(document: Documented, block: Block, ledger: Ledger) -> None:
     table = document.add_table(rows=0, cols=len(block.rows[0]), style="Table Grid")
     table.alignment = WD_TABLE_ALIGNMENT.CENTER
     table.autofit = False
+    if len(table.columns) == len(widths):
+        for column, width in zip(table.columns, widths, strict=True):
+            column.width = Mm(width)
     for number, cells in enumerate(block.rows):
         row = table.add_row()
         properties = row._tr.get_or_add_trPr()

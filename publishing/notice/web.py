@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from publishing.notice.blocks import Block
+from publishing.notice.blocks import LINE_BREAK, Block
 from publishing.notice.figures import Ledger, queries
 
 
@@ -46,6 +46,7 @@ def write_html(
         title=title,
         blocks=blocks,
         pieces=pieces,
+        line_break=LINE_BREAK,
         figures=figures,
         queries=queries(),
         used=list(dict.fromkeys(figure["query"] for figure in figures)),
