@@ -87,7 +87,7 @@ class _Site:
                 file = unit_file(period["period_code"], unit["unit_code"])
                 self._page(file, "unit.html.j2", **shown, area="", **units.context(period, unit))
         self._page("quality.html", "quality.html.j2", **site_pages.quality(self.source))
-        self._page("revisions.html", "revisions.html.j2", **site_pages.revisions(self.source, self.names))
+        self._page("revisions.html", "revisions.html.j2", **site_pages.revisions(self.source, self.names, hidden))
         self._page("rules.html", "rules.html.j2", **site_pages.rules(self.names))
         files = site_pages.downloads(self.names, self.source, self.release.path, self.folder)
         self._page("downloads.html", "downloads.html.j2", files=files)

@@ -10,9 +10,10 @@ from typing import Any
 from ingestion.contracts import CONTRACTS
 from ingestion.quarantine import reason_text as quarantine_reason
 from publishing.labels import labels
-from publishing.page.cells import Column, Table, table
+from publishing.page.cells import WITHHELD, Column, Table, table
 from publishing.page.names import Names, ranking_file, unit_file
 from publishing.page.source import Source
+from publishing.page.withheld import Hidden
 
 #: Names and attempts listed at most; the tables named under each list hold all of them.
 LISTED = 50
@@ -112,8 +113,8 @@ def quality(source: Source) -> dict[str, Any]:
     }
 
 
-def revisions(source: Source, names: Names) -> dict[str, Any]:
-    """Every release, newest first, and what each revision changed."""
+def revisions(source: Source, names: Names, hidden: Hidden) -> dict[str, Any]:
+    """Every release, newest first, what each revision changed, and the exclusions that were approved meanwhile."""
     words = labels()["page"]["columns"]
     marks = labels()["lists"]
     shown = {period["period_code"] for period in names.periods}
@@ -137,6 +138,9 @@ def revisions(source: Source, names: Names) -> dict[str, Any]:
                 "area_name": names.area(rule_set, record["area"]),
                 "old": marks.get(record["old_list"], ""),
                 "new": marks.get(record["new_list"], ""),
+                "top_points_change": WITHHELD
+                if top and hidden.told(record["period_code"], record["unit_code"], record["top_area"], top)
+                else record["top_points_change"],
                 "top": names.component(rule_set, record["top_area"], top) if top else "",
                 "_links": {"unit_name": unit_file(record["period_code"], record["unit_code"])}
                 if record["period_code"] in shown
@@ -154,7 +158,17 @@ def revisions(source: Source, names: Names) -> dict[str, Any]:
         Column("new", words["new_list"]),
         Column("top", words["top_metric"]),
         Column("top_points_change", words["top_points_change"], "signed"),
+        Column("exclusions", words["exclusions"], "count"),
     ]
+    approved = [
+        Column("ticket_no", words["row_key"], "key", head=True),
+        Column("unit_name", labels()["columns"]["unit_name"]),
+        Column("ground", words["ground"], "key"),
+        Column("requested_at", words["requested_at"], "time"),
+        Column("approved_at", words["approved_at"], "time"),
+        Column("metrics_changed", words["metrics_changed"], "count"),
+    ]
+    exclusions = source.by("FROM marts.release_exclusions ORDER BY unit_code, ticket_no", "release")
     return {
         "releases": _titled(
             "releases",
@@ -181,6 +195,15 @@ def revisions(source: Source, names: Names) -> dict[str, Any]:
                     columns,
                     differences.get(record["release"], []),
                     ["unit_code", "area"],
+                    {"release": record["release"]},
+                ),
+                "exclusions": table(
+                    f"exclusions-{record['release']}",
+                    labels()["page"]["titles"]["exclusions"],
+                    "marts.release_exclusions",
+                    approved,
+                    exclusions.get(record["release"], []),
+                    ["ticket_no", "unit_code"],
                     {"release": record["release"]},
                 ),
             }

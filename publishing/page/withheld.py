@@ -34,6 +34,11 @@ class Hidden:
         """Is this metric of the unit withheld?"""
         return (period, unit, area, metric) in self.metrics
 
+    def told(self, period: str, unit: str, area: str, metric: str) -> bool:
+        """Would points of this metric be a withheld figure's, or the score less them be one?"""
+        hidden = self._components.get((period, unit, area), set())
+        return metric in hidden or len(hidden) == 1
+
     def group(self, period: str, group: str, area: str, metric: str) -> bool:
         """Would the group's figure of this metric tell a withheld one?"""
         return (period, group, area, metric) in self._groups

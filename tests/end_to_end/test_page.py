@@ -17,7 +17,7 @@ from ingestion.home import Home
 from publishing import releases
 from publishing.labels import labels, period_name
 from publishing.page import site_pages
-from publishing.page.cells import WITHHELD, At
+from publishing.page.cells import At
 from publishing.page.names import Names, unit_file
 from publishing.page.ranking import add_up
 from publishing.page.source import Source
@@ -295,13 +295,22 @@ def test_a_revision_stands_beside_what_it_changed(notice_home: Home, tmp_path: P
             "INSERT INTO marts.release_differences BY NAME SELECT '2022-07-r2' AS release, '2022-07-r1' AS "
             "previous_release, '2022-07' AS period_code, 'U03' AS unit_code, '托里镇' AS unit_name, 'hotline' AS area, "
             "71.5 AS old_score, 80.25 AS new_score, 6 AS old_rank, 2 AS new_rank, 'good' AS new_list, "
-            "'hotline' AS top_area, 'close_on_time_rate' AS top_metric, 8.75 AS top_points_change"
+            "'hotline' AS top_area, 'close_on_time_rate' AS top_metric, 8.75 AS top_points_change, 1 AS exclusions"
+        )
+        connection.execute(
+            "INSERT INTO marts.release_exclusions BY NAME SELECT '2022-07-r2' AS release, '2022-07' AS period_code, "
+            "'GD-1' AS ticket_no, 'U03' AS unit_code, '托里镇' AS unit_name, '非职责范围' AS ground, "
+            "TIMESTAMP '2022-08-10 09:00:00' AS requested_at, TIMESTAMP '2022-08-12 17:30:00' AS approved_at, "
+            "3 AS metrics_changed"
         )
     with Source(copy) as opened:
-        context = site_pages.revisions(opened, Names(opened))
+        context = site_pages.revisions(opened, Names(opened), _Nothing())
+        withheld = site_pages.revisions(opened, Names(opened), Hidden(opened))
     (difference,) = context["differences"]
     assert difference["release"]["reason"] == "剔除获批"
     (row,) = difference["table"].rows
-    assert row.cells == ["托里镇", "12345热线办理", "71.50", "80.25", "6", "2", "", "良好", "按时办结率", "+8.75"]
+    assert row.cells == ["托里镇", "12345热线办理", "71.50", "80.25", "6", "2", "", "良好", "按时办结率", "+8.75", "1"]
     assert row.links["unit_name"] == unit_file("2022-07", "U03")
-    assert WITHHELD not in row.cells
+    (excluded,) = difference["exclusions"].rows
+    assert excluded.cells == ["GD-1", "托里镇", "非职责范围", "2022-08-10 09:00", "2022-08-12 17:30", "3"]
+    assert withheld["differences"][0]["table"].rows[0].cells[-2] in (MARK, "+8.75")
