@@ -7,8 +7,6 @@ never half of them; a killed writer leaves a folder with a leading dot that the 
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import shutil
 import uuid
@@ -64,6 +62,7 @@ def _fill(
 ) -> None:
     """Writes the documents into a folder that nobody reads yet."""
     from publishing.notice import write_notices
+    from publishing.page import write_page
 
     if periods is not None and link.exists():
         # Hard links: files are replaced below, never written into.
@@ -75,8 +74,7 @@ def _fill(
         again.rmdir()
         return
     write_notices(home, release, folder / "notice", periods=periods, template=template)
-    if importlib.util.find_spec("publishing.page"):
-        importlib.import_module("publishing.page").write_page(home, release, folder / "page")
+    write_page(home, release, folder / "page")
 
 
 def _clean(home: Home, root: Path) -> None:
