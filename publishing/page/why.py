@@ -33,12 +33,8 @@ ORDER BY period_code, unit_code, lost_overall DESC, area, component_order
 _MISSED = f"""
 SELECT missed.*
 FROM every_missed_row AS missed
-JOIN (
-    SELECT * FROM metric_losses WHERE lost_points >= {_VISIBLE}
-    QUALIFY row_number() OVER (
-        PARTITION BY period_code, unit_code ORDER BY lost_overall DESC, area, component_order
-    ) <= {METRICS_LISTED}
-) USING (period_code, unit_code, area, metric)
+JOIN metric_losses AS losses USING (period_code, unit_code, area, metric)
+WHERE losses.lost_points >= {_VISIBLE}
 QUALIFY row_number() OVER (
     PARTITION BY period_code, unit_code, area, metric ORDER BY expected_at, happened_at NULLS FIRST, row_key
 ) <= {ROWS_LISTED}
