@@ -28,6 +28,10 @@ WAREHOUSE_POOL = "warehouse"
 #: A month of one system is an event on its asset; its partition key is the month.
 DELIVERED = {system: Asset(f"delivered_{system}") for system in ("platform", "hotline", "cms")}
 
+#: A publication, by whichever DAG: its documents are to be written. Its partition key is the release's number, because
+#: an event of a partitioned run starts partitioned DAGs only, and one without a key only the others.
+RELEASED = Asset("released")
+
 #: Runs are keyed by partition; a trigger that cannot give a key (`airflow dags trigger`, `dags test`) says `month`.
 MONTH_PARAM = Param(
     None,

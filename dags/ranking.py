@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import get_current_context, task
 
-from dags.common import WAREHOUSE_POOL, home, month_of, run_id_of
+from dags.common import RELEASED, WAREHOUSE_POOL, home, month_of, run_id_of
 from dags.failures import without_values
 from ingestion.errors import BadParameter, DeliveryMissing
 from ingestion.period import Period
@@ -67,16 +67,18 @@ def ranking_tasks(*, replay: bool) -> None:
         publishing.audit(home(), built)
         return built
 
-    @task(pool=WAREHOUSE_POOL)
+    @task(pool=WAREHOUSE_POOL, outlets=[RELEASED])
     @without_values
-    def publish(planned: dict, audited: str) -> list[str]:
+    def publish(planned: dict, audited: str, outlet_events=None) -> list[str]:
         import publishing
 
         try:
-            return publishing.publish(home(), audited).releases
+            done = publishing.publish(home(), audited)
         except publishing.StaleBuild:
             # Another run published since the build; this task holds the writer's slot, so once more is enough.
-            return publishing.run(home(), planned["publish"], audited, reason_of(get_current_context())).releases
+            done = publishing.run(home(), planned["publish"], audited, reason_of(get_current_context()))
+        outlet_events[RELEASED].add_partitions(str(done.number))
+        return done.releases
 
     @task
     def confirm(planned: dict) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from ingestion.period import Month, Period
 from ingestion.personal_numbers import masked
 from ops import connections, sources
 from ops.runtime import Airflow, RunFailed, running
-from ops.watch import wait, wait_for_asset_run
+from ops.watch import POLL_SECONDS, RANK_START_SECONDS, wait, wait_for_asset_run
 
-DAGS = {*(f"pull_{system}" for system in SYSTEMS), "rank_month", "replay"}
+DAGS = {*(f"pull_{system}" for system in SYSTEMS), "rank_month", "replay", "documents"}
 
 #: The demo's months: two before the notice, so that there is a past to compare with.
 DEMO_MONTHS = ["2022-05", "2022-06", "2022-07", "2022-08"]
@@ -35,6 +36,7 @@ def demo(home: Home, console: Console, *, scenario: str = "notice", seed: int = 
         airflow.client.pause("rank_month", False)
         for month in DEMO_MONTHS:
             failures += pull_and_rank(airflow, month, console)
+        failures += documents_written(airflow, home, console)
     finish(home, [DEMO_PERIOD], failures, console)
 
 
@@ -64,6 +66,7 @@ def exports_run(home: Home, console: Console, exports: Path, periods: list[str])
         else:
             for month in months:
                 failures += pull_and_rank(airflow, month, console)
+        failures += documents_written(airflow, home, console)
     expected = tuple(f"pull_{CONTRACTS[dataset].system} {month} ingest {dataset}:" for dataset, month in absent)
     serious = [failure for failure in failures if not failure.startswith(expected)]
     finish(home, periods, serious, console)
@@ -76,6 +79,24 @@ def pull_and_rank(airflow: Airflow, month: str, console: Console) -> list[str]:
     if pulled.failures or any(run.state != "success" for run in pulled.runs):
         return pulled.failures or [f"pull of {month} failed"]
     return wait(airflow, [wait_for_asset_run(airflow, "rank_month", month, known)], console).failures
+
+
+def documents_written(airflow: Airflow, home: Home, console: Console) -> list[str]:
+    """Wait until the documents of the served release are there, that its publication has set off; the failures."""
+    written = home.published / "documents" / "current"
+    deadline = time.monotonic() + RANK_START_SECONDS
+    failures: list[str] = []
+    while home.current.is_symlink() and time.monotonic() < deadline:
+        airflow.check()
+        if at_work := [run for run in airflow.client.runs("documents") if not run.finished]:
+            failures = wait(airflow, at_work, console).failures
+            deadline = time.monotonic() + RANK_START_SECONDS
+        elif written.is_symlink() and written.readlink().name == home.current.readlink().name:
+            return []
+        elif failures:
+            return failures
+        time.sleep(POLL_SECONDS)
+    return ["documents: not written in time"] if home.current.is_symlink() else []
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -128,6 +129,19 @@ def report(period: str) -> None:
     from publishing.report import write_report
 
     console.print(str(write_report(Home.from_env(), period)), markup=False, soft_wrap=True)
+
+
+@main.command()
+@click.option("--period", "periods", multiple=True, help="Write only this period's notice anew; may be repeated.")
+@click.option(
+    "--template", type=click.Path(path_type=Path), help="Wording of the office's own, instead of notice.txt.j2."
+)
+def documents(periods: tuple[str, ...], template: Path | None) -> None:
+    """Write the notice (通报) and the page (网页) of the served release; needs no new release."""
+    from publishing.documents import write_documents
+
+    folder = write_documents(Home.from_env(), periods=periods or None, template=template)
+    console.print(f"documents 文稿: {folder}", soft_wrap=True)
 
 
 @main.command("releases")

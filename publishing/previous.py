@@ -44,22 +44,42 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         | {"released_at": "TIMESTAMP", "rule_set": "VARCHAR", "input_digest": "VARCHAR", "content_digest": "VARCHAR"}
         | {"reason": "VARCHAR"},
     ),
+    "release_exclusions": (
+        "marts.release_exclusions",
+        {"release": "VARCHAR", "period_code": "VARCHAR", "ticket_no": "VARCHAR", "unit_code": "VARCHAR"}
+        | {"unit_name": "VARCHAR", "ground": "VARCHAR", "requested_at": "TIMESTAMP", "approved_at": "TIMESTAMP"}
+        | {"metrics_changed": "BIGINT"},
+    ),
+}
+
+#: What the newest release knew, and no revision holds: relation it is copied from, its columns and types.
+_KNOWN: dict[str, tuple[str, dict[str, str]]] = {
+    "ticket_exclusions": (
+        "core.fct_ticket_exclusions",
+        {"ticket_no": "VARCHAR", "unit_key": "VARCHAR", "is_approved": "BOOLEAN"},
+    ),
 }
 
 
 def copy_previous(connection: duckdb.DuckDBPyConnection, warehouse: Path | None) -> None:
     """Creates ``previous.<table>`` from the published file, or empty ones with the same columns before the first.
 
-    A column that the models have gained since that file was published is null in its rows.
+    A column that the models have gained since that file was published is null in its rows, a table is empty.
     """
     connection.execute("CREATE SCHEMA previous")
+    served: set[str] = set()
     if warehouse is not None:
         connection.execute(f"ATTACH {literal(str(warehouse))} AS served (READ_ONLY)")
-    for table, (source, columns) in TABLES.items():
+        rows = connection.execute(
+            "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = 'served'"
+        ).fetchall()
+        served = {name for (name,) in rows}
+    for table, (source, columns) in (TABLES | _KNOWN).items():
         empty = ", ".join(f"NULL::{kind} AS {quoted(name)}" for name, kind in columns.items())
         select = f"SELECT {empty} WHERE false"
-        if warehouse is not None:
-            select = f"SELECT * FROM served.{source} UNION ALL BY NAME {select}"
+        if source in served:
+            wanted = "*" if table in TABLES else ", ".join(map(quoted, columns))
+            select = f"SELECT {wanted} FROM served.{source} UNION ALL BY NAME {select}"
         connection.execute(f"CREATE TABLE previous.{quoted(table)} AS {select}")
     if warehouse is not None:
         connection.execute("DETACH served")

@@ -67,7 +67,17 @@ def summary(home: Home, period: str, console: Console | None = None) -> None:
         _quarantine(console, connection)
         _unmapped(console, connection)
     places = Table(title="成果位置", title_justify="left", show_header=False)
+    documents = home.published / "documents" / "current"
+    written = [
+        (name, path)
+        for name, path in (
+            ("通报 notice", documents / "notice" / f"{code}.docx"),
+            ("网页 page", documents / "page" / "index.html"),
+        )
+        if path.exists()
+    ]
     for name, path in (
+        *written,
         ("数据仓库 warehouse", home.current / "warehouse.duckdb"),
         ("排名表 tables", home.current / "tables" / code),
         ("数据校验报告 Data Docs", home.current / "data_docs" / "index.html"),

@@ -17,7 +17,7 @@ from rich.console import Console
 from ingestion.home import PROJECT, Home
 from ingestion.personal import key_of
 from ops import sources
-from ops.front import DAGS, pull_and_rank, started
+from ops.front import DAGS, documents_written, pull_and_rank, started
 from ops.runtime import Airflow, RunFailed, home_lock, request_stop
 from ops.settings import AirflowHome
 from ops.watch import wait
@@ -106,6 +106,9 @@ def test_two_months_from_three_servers_to_rankings_by_assets(exports, tmp_path):
         ranked = airflow.client.runs("rank_month")
         assert [(run.partition_key, run.state) for run in reversed(ranked)] == [(m, "success") for m in MONTHS]
         assert all(run.run_id.startswith("asset_triggered") for run in ranked)
+        # Each publication sets off its documents; the last ones are of the release that is served.
+        assert documents_written(airflow, home, console) == []
+        assert (home.published / "documents" / "current" / "notice" / "2022-07--2022-08.docx").is_file()
         # A replay of what is published already publishes nothing new; one of what is incomplete is red and names it.
         again = airflow.client.trigger("replay", conf={"periods": "2022-07 2022-07--2022-09", "reason": "a test"})
         while not (again := airflow.client.run(again.dag_id, again.run_id)).finished:

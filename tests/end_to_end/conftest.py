@@ -13,6 +13,7 @@ from ingestion import landing, load
 from ingestion.contracts import SYSTEMS
 from ingestion.home import PROJECT, Home
 from ingestion.transports import connect
+from publishing.page import write_page
 
 NOTICE_PERIODS = ["2022-07", "2022-08", "2022-07--2022-08"]
 
@@ -52,3 +53,13 @@ def notice_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     ingest(home, generate(root / "exports", *arguments))
     release(home, NOTICE_PERIODS, "notice")
     return home
+
+
+@pytest.fixture(scope="session")
+def page_folder(notice_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of that county's release."""
+    release = publishing.releases.served(notice_home)
+    assert release
+    folder = tmp_path_factory.mktemp("page") / "page"
+    write_page(notice_home, release, folder)
+    return folder

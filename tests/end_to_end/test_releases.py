@@ -51,6 +51,23 @@ def correct_a_submission(exports: Path) -> str:
     raise AssertionError("no adopted piece to correct")
 
 
+def approve_an_exclusion(home: Home, exports: Path) -> tuple[str, str]:
+    """A late file of July's 剔除审批: the request of a unit for a ticket that counts is approved. Returns both."""
+    ((ticket, code, name),) = query(
+        home,
+        "select ticket_no, unit_code, unit_name from core.fct_ticket_dispatches join core.dim_unit using (unit_code) "
+        "where is_counted and ranked and dispatched_month = '2022-07' and ticket_no not in "
+        "(select ticket_no from core.fct_ticket_exclusions) order by ticket_no limit 1",
+    )
+    header = "工单编号,承办单位,剔除原因,申请时间,批准时间,批准人,审批结果,更新时间,同步类型"
+    row = f"{ticket},{name},重复派单,2022-07-28 09:00:00,2022-08-20 10:00:00,李志强,同意,2022-08-20 10:00:00,I"
+    other = f"{ticket}0,{name},电话13912345678说重复,2022-07-28 09:00:00,,,,2022-08-20 10:00:00,I"
+    folder = exports / "hotline" / "hotline_exclusions" / "2022-07"
+    (folder / "manifest.json").unlink()  # the list of the first delivery; a folder may come without one
+    (folder / "剔除审批-补报.csv").write_text("\n".join([header, row, other]) + "\n", encoding="gb18030")
+    return ticket, code
+
+
 @pytest.mark.slow
 def test_again_corrected_and_rebuilt(county: tuple[Home, Path]) -> None:
     home, exports = county
@@ -85,10 +102,29 @@ def test_again_corrected_and_rebuilt(county: tuple[Home, Path]) -> None:
     assert query(home, "select count(*) from history.unit_rankings where release = '2022-07-r1'")[0][0] > 0
     assert query(home, "select reason from marts.releases where release = '2022-07-r2'") == [("更正一篇报送",)]
 
+    # An exclusion approved after publication: revision 3 names it; the later revisions keep what was told.
+    ticket, unit_code = approve_an_exclusion(home, exports)
+    ingest(home, exports)
+    third = release(home, PERIODS, "four")
+    assert third.releases == ["2022-07-r3"]
+    assert query(
+        home,
+        "select ticket_no, unit_code, ground, cast(approved_at as varchar), metrics_changed > 0 "
+        "from marts.release_exclusions where release = '2022-07-r3'",
+    ) == [(ticket, unit_code, "重复派单", "2022-08-20 10:00:00", True)]
+    named = query(
+        home,
+        "select area, exclusions from marts.release_differences where release = '2022-07-r3' and unit_code = ?",
+        unit_code,
+    )
+    assert all(count == (1 if area in ("hotline", "overall") else 0) for area, count in named)
+    assert query(home, "select count(*) from marts.release_exclusions where release = '2022-07-r2'") == [(0,)]
+    assert not any("139" in str(row) for row in query(home, "from marts.release_exclusions"))
+
     # Everything but the landed files is lost: the same figures, digest for digest.
-    expected = dict(digests(home))["2022-07-r2"]
+    expected = dict(digests(home))["2022-07-r3"]
     for folder in (home.staged, home.quarantine, home.runs, home.published):
         shutil.rmtree(folder, ignore_errors=True)
     load.rebuild(home)
-    release(home, PERIODS, "four")
+    release(home, PERIODS, "five")
     assert digests(home) == [("2022-07-r1", expected)]

@@ -79,6 +79,7 @@ _NEW_ROWS = {
     "period_totals": """
         SELECT $period AS period_code, 'platform' AS area, 'cases_accepted' AS figure, $version::DOUBLE AS value,
             NULL AS numerator, NULL AS denominator, $release AS release""",
+    "release_exclusions": "SELECT $release AS release, $period AS period_code, 'T1' AS ticket_no, 'U01' AS unit_code",
     "releases": """
         SELECT $release AS release, $period AS period_code, $revision::INTEGER AS revision,
             TIMESTAMP '2022-09-05 23:59:59' AS cut_off, TIMESTAMP '2022-09-06 02:00:00' AS released_at,

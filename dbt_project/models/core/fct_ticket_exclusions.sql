@@ -7,6 +7,12 @@ select
     requested_at,
     approved_at,
     coalesce(decision = '同意', false) as is_approved,
+    -- Free text stays in ingestion: a ground is told where it is one of the list, else that it is another.
+    case
+        when trim(grounds) in ('{{ var('exclusion_grounds') | join("', '") }}')
+            then trim(grounds)
+        else '其他'
+    end as ground,
     updated_at
 from {{ ref('stg_hotline_exclusions') }}
 where row_state = 'current'

@@ -1,5 +1,6 @@
 -- Grain: revision (from the second on) × unit × area whose score, rank or list changed against the revision before.
 -- top_metric is the metric of the area with the largest change of points (overall: of all areas, by what it moves).
+-- exclusions counts the approved exclusions behind a change of the hotline or overall (named in release_exclusions).
 with steps as (
     select release, period_code, revision, period_code || '-r' || cast(revision - 1 as string) as previous_release
     from {{ ref('releases') }}
@@ -72,10 +73,34 @@ ordered as (
         on changed.release = moves.release
         and changed.unit_code = moves.unit_code
         and changed.area in (moves.area, 'overall')
+),
+
+named as (
+    select release, unit_code, count(*) as exclusions
+    from {{ ref('release_exclusions') }}
+    group by release, unit_code
 )
 
 select
-    release, previous_release, period_code, unit_code, unit_name, area, old_score, new_score, old_rank, new_rank,
-    old_list, new_list, top_area, top_metric, top_points_change
+    ordered.release,
+    ordered.previous_release,
+    ordered.period_code,
+    ordered.unit_code,
+    ordered.unit_name,
+    ordered.area,
+    ordered.old_score,
+    ordered.new_score,
+    ordered.old_rank,
+    ordered.new_rank,
+    ordered.old_list,
+    ordered.new_list,
+    ordered.top_area,
+    ordered.top_metric,
+    ordered.top_points_change,
+    cast(coalesce(named.exclusions, 0) as bigint) as exclusions
 from ordered
-where place = 1
+left join named
+    on ordered.release = named.release
+    and ordered.unit_code = named.unit_code
+    and ordered.area in ('hotline', 'overall')
+where ordered.place = 1

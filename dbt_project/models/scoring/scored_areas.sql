@@ -113,6 +113,11 @@ select
     veto_reason,
     veto_reason is not null as has_veto,
     case when score is null then empty_reason end as null_reason,
+    -- What the score is made of, for rank_parts.sql.
+    area_weight as full_weight,
+    held_weight,
+    clean_share,
+    weight_in_overall,
     rule_set
 from scored
 union all
@@ -127,5 +132,9 @@ select
     cast(null as string) as veto_reason,
     has_veto,
     case when held_weight < minimum_coverage * all_weight then 'insufficient_coverage' end as null_reason,
+    all_weight as full_weight,
+    held_weight,
+    cast(1 as double) as clean_share,
+    cast(null as double) as weight_in_overall,
     rule_set
 from overall

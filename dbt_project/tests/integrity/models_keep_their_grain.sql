@@ -13,6 +13,8 @@
     ('releases', ['period_code', 'revision']),
     ('newest_releases', ['period_code']),
     ('release_differences', ['release', 'unit_code', 'area']),
+    ('release_exclusions', ['release', 'ticket_no', 'unit_code']),
+    ('rank_explanations', ['period_code', 'unit_code', 'area', 'component']),
     ('dim_unit', ['unit_code']),
     ('dim_date', ['date_day']),
     ('dim_month', ['month_code']),
