@@ -108,18 +108,22 @@ class Content:
         return self._ledger.figure(row, column, form)
 
     def parts(self, area: str, dimension: str) -> list[dict[str, str]]:
-        """The parts of a whole, largest first: name, count, share; shares add up to 100.00 %."""
+        """The parts of a whole, largest first: name, count, share; counts add up to the whole, shares to 100.00 %.
+
+        Parts that are withheld stand together as the last one, 其他.
+        """
         rows, ink = self._parts.get((area, dimension), []), self._ledger
-        hidden = [self._withheld.total(self.code, area, row.figure) for row in rows]
-        shares = ink.shares(rows)
-        return [
-            {
-                "name": ink.text(row.name),
-                "count": ink.withheld() if shut else ink.figure(row, "numerator", "count"),
-                "share": ink.withheld() if shut else share,
-            }
-            for row, share, shut in zip(rows, shares, hidden, strict=True)
+        open_rows = [row for row in rows if not self._withheld.total(self.code, area, row.figure)]
+        shut = [row for row in rows if row not in open_rows]
+        shares = ink.shares([*open_rows, *shut])
+        found = [
+            {"name": ink.text(row.name), "count": ink.figure(row, "numerator", "count"), "share": share}
+            for row, share in zip(open_rows, shares, strict=False)
         ]
+        if shut:
+            # What the printed parts leave of the whole: it tells no more than they do.
+            found.append({"name": "其他", "count": ink.total(shut, "numerator"), "share": ink.rest(rows, open_rows)})
+        return found
 
     # Lists of the areas.
 
