@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from publishing.labels import labels, reason_text
-from publishing.notice.figures import Ledger, Row
+from publishing.notice.figures import Ledger, Row, printed
 from publishing.small_cells import AREAS_WITHOUT_PEOPLE, THRESHOLD, Withheld
 
 #: How a metric's value is printed, by the kind of its rule.
@@ -90,6 +90,10 @@ class Content:
 
     # The county.
 
+    def covers(self, area: str) -> bool:
+        """Does the county's rule set have the area at all?"""
+        return any(row.area == area for row in self._rankings)
+
     def has(self, area: str, figure: str = "") -> bool:
         """Is the figure (without one: any of the area) there?"""
         if figure:
@@ -98,8 +102,11 @@ class Content:
         return any(key[0] == area for key in self._totals)
 
     def total(self, area: str, figure: str, form: str = "count", column: str = "value") -> str:
-        """A county figure; ``column`` numerator or denominator gives its parts. Withheld where it tells of too few."""
-        row = self._totals[area, figure]
+        """A county figure; ``column`` numerator or denominator gives its parts. — where there is none, withheld
+        where it tells of too few."""
+        row = self._totals.get((area, figure))
+        if row is None:
+            return printed(None, form)
         if self._withheld.total(self.code, area, figure):
             return self._ledger.withheld()
         value = row.cells[column]

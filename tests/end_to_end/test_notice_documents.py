@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import defaultdict
 from decimal import ROUND_HALF_UP, Decimal
 from html.parser import HTMLParser
@@ -25,7 +26,7 @@ from ingestion.period import Period
 from publishing import releases
 from publishing.documents import documents_folder, write_documents
 from publishing.evidence import is_counted_otherwise, metrics_with_rows, rows_behind
-from publishing.notice import TEMPLATE_FILE
+from publishing.notice import TEMPLATE_FILE, write_notices
 from publishing.notice import __file__ as notice_module
 from publishing.notice.figures import largest_remainders
 
@@ -256,6 +257,20 @@ def test_the_office_may_change_the_wording_without_a_new_release(notice_home: Ho
     assert [entry.name for entry in documents_folder(notice_home).iterdir() if not entry.is_symlink()] == [
         (documents_folder(notice_home) / str(number)).readlink().name
     ]
+
+
+@pytest.mark.slow
+def test_a_county_with_fewer_areas_has_a_shorter_notice(notice_home: Home, tmp_path: Path) -> None:
+    shutil.copyfile(notice_home.current / "warehouse.duckdb", tmp_path / "warehouse.duckdb")
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        for table in ("unit_rankings", "unit_scores", "unit_metrics", "rank_explanations", "period_totals"):
+            connection.execute(f"DELETE FROM marts.{table} WHERE area NOT IN ('hotline', 'overall')")
+        connection.execute("DELETE FROM core.fct_submission_obligations")
+        connection.execute("DELETE FROM core.fct_cases")
+    write_notices(notice_home, releases.Release(1, tmp_path, {}), tmp_path / "out", periods=["2022-07"])
+    page = (tmp_path / "out" / "2022-07.html").read_text(encoding="utf-8").split("<details")[0]
+    assert "㈠“12345”便民服务热线开展情况" in page and "下期报送要求另行通知" in page
+    assert not any(word in page for word in ("门户网站共", "政务服务平台本期", "停更账号：", "应报材料"))
 
 
 def test_the_wording_types_no_figure() -> None:
