@@ -29,6 +29,7 @@ from publishing.evidence import is_counted_otherwise, metrics_with_rows, rows_be
 from publishing.notice import TEMPLATE_FILE, write_notices
 from publishing.notice import __file__ as notice_module
 from publishing.notice.figures import largest_remainders
+from publishing.small_cells import Withheld
 
 PERIODS = ["2022-07", "2022-07--2022-08"]
 #: The only digits that the wording itself may hold: the hotline's name.
@@ -193,6 +194,19 @@ def test_printed_parts_add_up_to_their_printed_whole(written: Path, period: str)
     for area in ("reform", "governance"):
         own = {e["column"]: int(e["text"]) for e in told if e["query"] == "obligations" and e["row"]["area"] == area}
         assert own["on_time"] + own["late"] + own["missing"] == own["owed"]
+
+
+@pytest.mark.slow
+def test_no_figure_about_too_few_people_is_printed(written: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    withheld = Withheld.of(connection)
+    for period in PERIODS:
+        assert any(of == period for of, *_ in withheld.totals) and any(of == period for of, *_ in withheld.metrics)
+        for each in figures(written, period)["figures"]:
+            row = each["row"]
+            if each["query"] == "totals" or (each["query"] == "parts" and isinstance(row["figure"], str)):
+                assert not withheld.total(period, row["area"], row["figure"]), each
+            if each["query"] == "explanations" and each["column"] == "value":
+                assert not withheld.metric(period, row["unit_code"], row["area"], row["component"]), each
 
 
 @pytest.mark.slow
