@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from publishing.labels import labels, reason_text
-from publishing.notice.figures import Ledger, Row
+from publishing.notice.figures import Ledger, Row, printed
 from publishing.small_cells import AREAS_WITHOUT_PEOPLE, THRESHOLD, Withheld
 
 #: How a metric's value is printed, by the kind of its rule.
@@ -90,6 +90,10 @@ class Content:
 
     # The county.
 
+    def covers(self, area: str) -> bool:
+        """Does the county's rule set have the area at all?"""
+        return any(row.area == area for row in self._rankings)
+
     def has(self, area: str, figure: str = "") -> bool:
         """Is the figure (without one: any of the area) there?"""
         if figure:
@@ -98,8 +102,11 @@ class Content:
         return any(key[0] == area for key in self._totals)
 
     def total(self, area: str, figure: str, form: str = "count", column: str = "value") -> str:
-        """A county figure; ``column`` numerator or denominator gives its parts. Withheld where it tells of too few."""
-        row = self._totals[area, figure]
+        """A county figure; ``column`` numerator or denominator gives its parts. — where there is none, withheld
+        where it tells of too few."""
+        row = self._totals.get((area, figure))
+        if row is None:
+            return printed(None, form)
         if self._withheld.total(self.code, area, figure):
             return self._ledger.withheld()
         value = row.cells[column]
@@ -108,18 +115,22 @@ class Content:
         return self._ledger.figure(row, column, form)
 
     def parts(self, area: str, dimension: str) -> list[dict[str, str]]:
-        """The parts of a whole, largest first: name, count, share; shares add up to 100.00 %."""
+        """The parts of a whole, largest first: name, count, share; counts add up to the whole, shares to 100.00 %.
+
+        Parts that are withheld stand together as the last one, 其他.
+        """
         rows, ink = self._parts.get((area, dimension), []), self._ledger
-        hidden = [self._withheld.total(self.code, area, row.figure) for row in rows]
-        shares = ink.shares(rows)
-        return [
-            {
-                "name": ink.text(row.name),
-                "count": ink.withheld() if shut else ink.figure(row, "numerator", "count"),
-                "share": ink.withheld() if shut else share,
-            }
-            for row, share, shut in zip(rows, shares, hidden, strict=True)
+        open_rows = [row for row in rows if not self._withheld.total(self.code, area, row.figure)]
+        shut = [row for row in rows if row not in open_rows]
+        shares = ink.shares([*open_rows, *shut])
+        found = [
+            {"name": ink.text(row.name), "count": ink.figure(row, "numerator", "count"), "share": share}
+            for row, share in zip(open_rows, shares, strict=False)
         ]
+        if shut:
+            # What the printed parts leave of the whole: it tells no more than they do.
+            found.append({"name": "其他", "count": ink.total(shut, "numerator"), "share": ink.rest(rows, open_rows)})
+        return found
 
     # Lists of the areas.
 

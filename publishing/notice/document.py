@@ -175,7 +175,7 @@ def _write(paragraph: Paragraph, text: str, ledger: Ledger) -> None:
 
 
 def _table(document: Documented, block: Block, ledger: Ledger) -> None:
-    widths = [16, 50, 20, 24, 18, 28]
+    widths = [16, 48, 20, 24, 20, 28]
     table = document.add_table(rows=0, cols=len(block.rows[0]), style="Table Grid")
     table.alignment = WD_TABLE_ALIGNMENT.CENTER
     table.autofit = False

@@ -98,6 +98,21 @@ class Ledger:
             for part, text in zip(parts, texts, strict=True)
         ]
 
+    def rest(self, parts: Sequence[Row], printed_parts: Sequence[Row]) -> str:
+        """The share that the printed parts leave of 100.00 %."""
+        shut = [part for part in parts if part not in printed_parts]
+        texts = largest_remainders([int(part.numerator) for part in [*printed_parts, *shut]])
+        left = sum((Decimal(text.rstrip("%")) for text in texts[len(printed_parts) :]), Decimal(0))
+        keys = {name: [part.cells[name] for part in shut] for name in shut[0].key}
+        row = Row(shut[0].query, shut[0].cells | keys)
+        return self._figure(row, "numerator", "share_of_parts", sum(int(p.numerator) for p in shut), f"{left}%", None)
+
+    def total(self, parts: Sequence[Row], column: str) -> str:
+        """The sum of a column over several rows of a query's answer, as one figure."""
+        value = sum(int(part.cells[column]) for part in parts)
+        keys = {name: [part.cells[name] for part in parts] for name in parts[0].key}
+        return self._figure(Row(parts[0].query, parts[0].cells | keys), column, "sum", value, str(value), None)
+
     def withheld(self) -> str:
         """What stands for a figure about too few people."""
         return self._mark(Piece(MARK))
@@ -108,6 +123,7 @@ class Ledger:
             "value": _plain(value),
             "form": form,
             "query": row.query,
+            # In a sum each key is a list: the rows that are added up.
             "row": {name: _plain(cell) for name, cell in row.key.items()},
             "column": column,
             "rows": self._behind(row, rows or {}),
@@ -117,6 +133,8 @@ class Ledger:
     def _behind(self, row: Row, given: dict[str, Any]) -> dict[str, Any] | None:
         """The rows behind a figure: SQL and its parameters; None where the query itself reads them."""
         cells = row.cells | given
+        if isinstance(cells.get("area"), list):
+            return None
         area, unit = cells.get("area"), cells.get("unit_code")
         metric = cells.get("metric") or cells.get("component") or str(cells.get("figure") or "").split("/")[0]
         if area and metric and (sql := rows_behind(str(area), metric)):

@@ -8,9 +8,10 @@ select
     approved_at,
     coalesce(decision = '同意', false) as is_approved,
     -- Free text stays in ingestion: a ground is told where it is one of the list, else that it is another.
-    case
-        when trim(grounds) in ('{{ var('exclusion_grounds') | join("', '") }}')
-            then trim(grounds)
+    case trim(grounds)
+        {% for ground in var('exclusion_grounds') %}
+        when '{{ ground }}' then '{{ ground }}'
+        {% endfor %}
         else '其他'
     end as ground,
     updated_at
