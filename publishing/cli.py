@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from ingestion.errors import TongbaoError
+from ingestion.errors import BadParameter, TongbaoError
 from ingestion.home import Home
-from publishing import releases
+from publishing import inputs, releases, settings
 
 console = Console()
 
@@ -112,6 +113,21 @@ def summary(period: str) -> None:
     from publishing.summary import summary as show
 
     show(Home.from_env(), period, console)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def parquet(folder: Path) -> None:
+    """Write the served release as Parquet, FOLDER/<schema>/<table>.parquet: facts, marts, history, audit."""
+    from publishing.release_file import write_parquet
+
+    release = releases.served(Home.from_env())
+    if release is None:
+        raise BadParameter("nothing is published yet")
+    if folder.exists() and any(folder.iterdir()):
+        raise BadParameter(f"{folder} is not empty; name a new folder, so that no file of another release is in it")
+    written = write_parquet(release.warehouse, inputs.checked_path(folder), settings.PUBLISHED_SCHEMAS)
+    console.print(f"release {release.number}: {len(written)} files in {folder}", markup=False)
 
 
 @main.command("releases")

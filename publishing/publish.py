@@ -21,7 +21,7 @@ from publishing import releases, settings
 from publishing.audit import AUDIT_FILE
 from publishing.build import read_state, run_folder
 from publishing.durable import PublisherBusy, exclusive, fsync_path, fsync_tree, sha256_of, swap_link
-from publishing.release_file import write_release_file
+from publishing.release_file import write_parquet, write_release_file
 from publishing.tables import write_tables
 
 
@@ -61,7 +61,7 @@ def publish(home: Home, run_id: str) -> Published:
         new, known = _new_releases(warehouse)
         if not new and (not known or (base and base.manifest["input_digest"] == state["input_digest"])):
             return Published(unchanged=True, number=releases.served_number(home))
-        number = (base.number if base else 0) + 1
+        number = releases.next_number(base)
         folder = home.releases / f".building-{number}"
         folder.mkdir()
         _fill(home, folder, warehouse, number, state, new)
@@ -98,6 +98,8 @@ def _fill(home: Home, folder: Path, warehouse: Path, number: int, state: dict[st
 
     write_release_file(warehouse, folder / "warehouse.duckdb")
     write_tables(folder / "warehouse.duckdb", folder / "tables")
+    # The facts are large and in the warehouse file: `python -m publishing parquet` writes them where they are wanted.
+    write_parquet(folder / "warehouse.duckdb", folder / "parquet", ["marts"])
     build_data_docs(home, folder / "data_docs")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
