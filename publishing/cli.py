@@ -84,6 +84,7 @@ def publish(run_id: str) -> None:
     from publishing.publish import publish as swap
 
     _show_published(swap(Home.from_env(), run_id))
+    _mirror_if_set()
 
 
 @main.command()
@@ -104,6 +105,7 @@ def run(run_id: str | None, month: str | None, reason: str, periods: tuple[str, 
         raise click.ClickException("not every period asked for has all its deliveries; nothing was published")
     run_id = run_id or f"manual-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S.%fZ}"
     _show_published(_with_status(lambda show: do_all(home, found.publish, run_id, reason, progress=show)))
+    _mirror_if_set()
 
 
 @main.command()
@@ -152,6 +154,24 @@ def rollback(to: int | None, reason: str) -> None:
     """Serve an earlier release again; it is verified against its manifest first."""
     release = releases.rollback(Home.from_env(), to, reason)
     console.print(f"release {release.number} is served")
+    _mirror_if_set()
+
+
+@main.command()
+def mirror() -> None:
+    """Bring the PostgreSQL mirror (TONGBAO_POSTGRES) to the served release; readers see the old or the new one."""
+    from publishing.mirror import mirror as bring
+
+    done = bring(Home.from_env())
+    console.print(f"the mirror shows release {done.number}{'' if done.loaded else ' (it held it already)'}")
+
+
+def _mirror_if_set() -> None:
+    """What changes the served release here takes the mirror along; under Airflow the DAG `mirror` does."""
+    if settings.postgres():
+        from publishing.mirror import mirror as bring
+
+        console.print(f"the mirror shows release {bring(Home.from_env()).number}")
 
 
 def _with_status(work: Callable[[Callable[[str], None]], Any]) -> Any:
