@@ -11,7 +11,8 @@ COPY . .
 # Compiled once here; as another user at run time Airflow would be compiled at every start.
 RUN python -m compileall -q . \
  && useradd --uid 10001 --home-dir /var/lib/tongbao --shell /usr/sbin/nologin tongbao \
- && install -d -o tongbao -g tongbao -m 0700 /var/lib/tongbao
+ && install -d -o tongbao -g tongbao -m 0700 /var/lib/tongbao \
+ && install -d -o tongbao -g tongbao -m 0755 /var/lib/tongbao/published
 ENV PYTHONPATH=/opt/tongbao PYTHONDONTWRITEBYTECODE=1 TONGBAO_HOME=/var/lib/tongbao
 USER tongbao
 ENTRYPOINT ["python", "-m", "ops.container"]

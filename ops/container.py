@@ -81,7 +81,6 @@ def init() -> None:
     home = Home.from_env()
     airflow = AirflowHome.of(home)
     airflow.prepare()
-    home.published.mkdir(exist_ok=True)  # Superset's container mounts it before anything is published
     mounted = Path(os.environ.get("TONGBAO_SECRETS", "/run/secrets")) / "sources"
     if secret("sources"):
         connections.write_file(airflow.connections, connections.of_file(mounted))
