@@ -32,8 +32,8 @@ COMPONENTS = {
 #: lost after the first, the second is how often its tasks are looked for; a task that has told nothing for the third
 #: is given up.
 RECOVERY = {
-    "scheduler_health_check_threshold": 20,
-    "orphaned_tasks_check_interval": 10,
+    "scheduler_health_check_threshold": 30,
+    "orphaned_tasks_check_interval": 15,
     "task_instance_heartbeat_timeout": 120,
     "task_instance_heartbeat_timeout_detection_interval": 10,
 }
