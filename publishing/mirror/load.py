@@ -19,6 +19,9 @@ from publishing.releases import Release
 #: Where the mirror keeps what it holds; the reader's role does not see it.
 STATE = "tongbao_mirror.releases"
 
+#: What the name of a release's schema ends with when another of the same number has taken its place.
+REPLACED = "_replaced"
+
 #: DuckDB type -> PostgreSQL type; DECIMAL(p,s) becomes numeric(p,s).
 _TYPES = {
     "VARCHAR": "text",
@@ -66,12 +69,15 @@ def is_loaded(connection: psycopg.Connection, release: Release) -> bool:
 def load(connection: psycopg.Connection, release: Release) -> None:
     """Loads the release's published tables with keys, indexes and comments, in one transaction.
 
-    Replaces a schema of the same number that came from other bytes (a home that was set up anew). Raises
-    BadParameter on a column type that has no counterpart.
+    A schema of the same number that came from other bytes (a home that was set up anew) makes way under another name:
+    the views go on showing it until they are switched. Raises BadParameter on a column type that has no counterpart.
     """
     name = schema_of(release.number)
     with connection.transaction(), duckdb.connect(str(release.warehouse), read_only=True) as source:
-        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
+        if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone():
+            aside = sql.Identifier(name + REPLACED)
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(aside))
+            connection.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(name), aside))
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
         for schema, table in _relations(source):
             _load_table(connection, source, name, schema, table)

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from publishing import settings
-from publishing.mirror.load import STATE, comment, schema_of, table_of
+from publishing.mirror.load import REPLACED, STATE, comment, schema_of, table_of
 
 #: Seconds that the switch goes on asking for its moment while long queries run; then the run may be retried.
 SWITCH_SECONDS = 300.0
@@ -118,16 +118,24 @@ def prune(connection: psycopg.Connection, served: int, kept: int) -> None:
             f"SELECT number FROM {STATE} ORDER BY number = %s DESC, number DESC", [served]
         ).fetchall()
     ]
+    replaced = connection.execute(
+        "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, 'release_') AND right(nspname, %s) = %s",
+        [len(REPLACED), REPLACED],
+    ).fetchall()
     for number in numbers[kept:]:
-        try:
-            with connection.transaction():
-                connection.execute("SET LOCAL lock_timeout = '2s'")
-                connection.execute(
-                    sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema_of(number)))
-                )
-                connection.execute(f"DELETE FROM {STATE} WHERE number = %s", [number])
-        except psycopg.errors.LockNotAvailable:
-            continue
+        _drop(connection, schema_of(number), number)
+    for (schema,) in replaced:
+        _drop(connection, schema, None)
+
+
+def _drop(connection: psycopg.Connection, schema: str, number: int | None) -> None:
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '2s'")
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+            connection.execute(f"DELETE FROM {STATE} WHERE number = %s", [number])
+    except psycopg.errors.LockNotAvailable:
+        return  # being read: next time
 
 
 def _extends(new: list[_Column], old: list[_Column]) -> bool:

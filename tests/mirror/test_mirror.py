@@ -92,6 +92,28 @@ def test_again_back_forward_and_the_old_ones_go(home: Home, database: str, monke
     assert ask(database, ANSWER)[0][0] == 1
 
 
+def test_a_home_set_up_anew_takes_the_numbers_over_without_a_gap(
+    home: Home, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(home, 1)
+    mirror(home, database)
+    anew = Home(tmp_path / "anew")
+    serve(anew, 1, "UPDATE marts.releases SET reason = 'anew'")
+    seen = []
+    turn = switch.switch
+
+    def looked_at_before(connection: psycopg.Connection, number: int, reader: str) -> None:
+        # Loaded, not switched yet: another connection still has the old release, whole.
+        seen.append((whole(ask(database, ANSWER)), ask(database, "SELECT reason FROM marts.releases")))
+        turn(connection, number, reader)
+
+    monkeypatch.setattr(switch, "switch", looked_at_before)
+    assert mirror(anew, database) == Mirrored(1, True)
+    assert seen == [(True, [("更正",)])]
+    assert ask(database, "SELECT reason FROM marts.releases") == [("anew",)]
+    assert ask(database, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'release%'") == [("release_1",)]
+
+
 def test_another_shape_of_a_table_is_another_view(home: Home, database: str) -> None:
     serve(home, 1, "CREATE TABLE marts.gone AS SELECT 1 AS a")
     mirror(home, database)
