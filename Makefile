@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run county ui stop backfill test lint format bench faults lock up down clean
+.PHONY: help install run county ui stop backfill dbt test lint format bench faults lock up down clean
 
 help:  ## this overview
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
@@ -41,6 +41,9 @@ stop: install  ## stop what `make ui` or a killed run left running
 
 backfill: install  ## pull a year again in the Airflow of `make ui`: make backfill YEAR=2022
 	@$(BIN)/python -m ops backfill "$(YEAR)"
+
+dbt: install  ## dbt on a copy of the newest build: make dbt ARGS="run --select unit_rankings"
+	@$(BIN)/python -m ops.scratch $(ARGS)
 
 test: install  ## all tests
 	$(BIN)/python -m pytest $(TESTS)
