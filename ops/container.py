@@ -28,16 +28,6 @@ COMPONENTS = {
     "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
 }
 
-#: Seconds until what a lost process left undone is taken up again (Airflow's own: five minutes): a scheduler counts as
-#: lost after the first, the second is how often its tasks are looked for; a task that has told nothing for the third
-#: is given up.
-RECOVERY = {
-    "scheduler_health_check_threshold": 30,
-    "orphaned_tasks_check_interval": 15,
-    "task_instance_heartbeat_timeout": 120,
-    "task_instance_heartbeat_timeout_detection_interval": 10,
-}
-
 _BACKEND = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
 
 
@@ -64,7 +54,6 @@ def container_environment(home: Home) -> dict[str, str]:
     env["AIRFLOW__SECRETS__BACKEND_KWARGS"] = json.dumps(
         {"connections_file_path": str(AirflowHome.of(home).connections)}
     )
-    env |= {f"AIRFLOW__SCHEDULER__{name.upper()}": str(seconds) for name, seconds in RECOVERY.items()}
     env["AIRFLOW__CORE__PARALLELISM"] = given.get("TONGBAO_PARALLELISM", "2")
     # Secrets of the tasks: they are forked from the scheduler.
     if mirror := given.get("TONGBAO_POSTGRES"):
