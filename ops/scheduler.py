@@ -28,9 +28,8 @@ def take_over() -> None:
 
     A scheduler that was killed says nothing; Airflow would look for its tasks after five minutes.
     """
-    from airflow.jobs.job import Job
+    from airflow.jobs.job import Job, JobState
     from airflow.utils.session import create_session
-    from airflow.utils.state import JobState
     from sqlalchemy import update
 
     gone = update(Job).where(Job.job_type == "SchedulerJob", Job.state == JobState.RUNNING)

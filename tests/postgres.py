@@ -1,4 +1,8 @@
-"""A real PostgreSQL server for the tests, from the package index: nothing to install, no root, no port."""
+"""A real PostgreSQL server for the tests, from the package index: nothing to install, no port.
+
+Run as root it makes itself a system user, and the folders above the environment readable for it; as any other user it
+needs nothing.
+"""
 
 from __future__ import annotations
 
