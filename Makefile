@@ -2,6 +2,7 @@
 #   TONGBAO_HOME  where the county's state lies (default: var/)
 #   EXPORTS       a folder of exports to pull instead of the simulated systems
 #   COUNTY        with EXPORTS: `make county` reads them by the profile counties/<COUNTY> (or a folder that has one)
+#   PROFILES      with `make up`: also start these, PROFILES="demo superset"
 #   PERIODS       with EXPORTS: publish exactly these, e.g. PERIODS="2022-07 2022-07--2022-08"
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -14,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run county ui stop backfill status rebuild test lint format bench faults study lock clean
+.PHONY: help install run county ui stop backfill status rebuild dbt test lint format bench faults study lock up down clean
 
 help:  ## this overview
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
@@ -40,6 +41,9 @@ stop: install  ## stop what `make ui` or a killed run left running
 
 backfill: install  ## pull a year again in the Airflow of `make ui`: make backfill YEAR=2022
 	@$(BIN)/python -m ops backfill "$(YEAR)"
+
+dbt: install  ## dbt on a copy of the newest build: make dbt ARGS="run --select unit_rankings"
+	@$(BIN)/python -m ops.scratch $(ARGS)
 
 test: install  ## all tests
 	$(BIN)/python -m pytest $(TESTS)
@@ -72,6 +76,13 @@ study: install  ## fairness of the rules on simulated counties, beside raw rates
 lock:  ## compile the hash-pinned requirements from the .in files (needs uv)
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/base.in -o requirements/base.txt
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/dev.in -o requirements/dev.txt
+
+up:  ## the deployment in containers (docs/deployment.md): make up PROFILES="demo superset"
+	@$(PYTHON) deploy/secrets.py
+	docker compose $(addprefix --profile ,$(PROFILES)) up --detach --build --wait
+
+down:  ## stop the containers; the state stays in their volumes
+	docker compose --profile "*" down
 
 clean:  ## caches and build products; never the county's state
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target dbt_project/logs

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from ingestion.contracts import SYSTEMS
 from ingestion.errors import BadParameter
+from ops.settings import write_private
 
 
 def connection_json(uri: str) -> str:
@@ -41,3 +42,8 @@ def of_file(path: Path) -> dict[str, str]:
     lines = [line.partition("=") for line in path.read_text().splitlines() if "=" in line and not line.startswith("#")]
     uris = {name.strip(): uri.strip().strip("'\"") for name, _, uri in lines}
     return {f"tongbao_{system}": connection_json(uris[f"TONGBAO_{system.upper()}_URI"]) for system in SYSTEMS}
+
+
+def write_file(path: Path, connections: dict[str, str]) -> None:
+    """The connections as the file that Airflow's LocalFilesystemBackend reads at each use; mode 0600, whole or not."""
+    write_private(path, json.dumps({name: json.loads(connection) for name, connection in connections.items()}))

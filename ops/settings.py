@@ -53,6 +53,11 @@ class AirflowHome:
         return self.root / "lock"
 
     @property
+    def connections(self) -> Path:
+        """Connections of a deployment in containers, read at each use; mode 0600."""
+        return self.root / "connections.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -71,12 +76,12 @@ class AirflowHome:
                 "jwt": secrets.token_urlsafe(48),
                 "session": secrets.token_urlsafe(32),
             }
-            _write_private(self.secrets, json.dumps(keys))
+            write_private(self.secrets, json.dumps(keys))
         if not self.passwords.exists():
-            _write_private(self.passwords, json.dumps({USER: secrets.token_urlsafe(16)}))
+            write_private(self.passwords, json.dumps({USER: secrets.token_urlsafe(16)}))
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -91,8 +96,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def environment(home: Home, port: int, connections: dict[str, str], *, dags: Path = PROJECT / "dags") -> dict[str, str]:
+def environment(
+    home: Home,
+    port: int,
+    connections: dict[str, str],
+    *,
+    dags: Path = PROJECT / "dags",
+    database: str | None = None,
+    listen: str = "127.0.0.1",
+    url: str | None = None,
+    web_url: str | None = None,
+) -> dict[str, str]:
     """The environment of every Airflow process of this home.
+
+    `database` is the metadata database's SQLAlchemy URI (default: SQLite in the home), `listen` the address that the
+    web pages are served on, `url` where the other processes and `web_url` where people reach them.
 
     `connections` maps a connection id (``tongbao_platform``) to its URI. Inherited ``AIRFLOW*`` variables are dropped:
     the run must not depend on the caller's own Airflow.
@@ -100,8 +118,9 @@ def environment(home: Home, port: int, connections: dict[str, str], *, dags: Pat
     airflow = AirflowHome.of(home)
     keys = json.loads(airflow.secrets.read_text())
     kept = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW") and k != "PYTHONDONTWRITEBYTECODE"}
-    url = f"http://127.0.0.1:{port}"
-    settings = {
+    url = url or f"http://127.0.0.1:{port}"
+    database = database or f"sqlite:///{airflow.root / 'airflow.db'}"
+    settings: dict[str, dict[str, object]] = {
         "core": {
             "dags_folder": dags,
             "load_examples": False,
@@ -118,12 +137,12 @@ def environment(home: Home, port: int, connections: dict[str, str], *, dags: Pat
             "test_connection": "Disabled",
             "default_timezone": "Asia/Shanghai",
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{airflow.root / 'airflow.db'}"},
+        "database": {"sql_alchemy_conn": database},
         "api": {
-            "host": "127.0.0.1",
+            "host": listen,
             "port": port,
             "workers": 1,
-            "base_url": url,
+            "base_url": web_url or url,
             "secret_key": keys["session"],
             "expose_config": False,
         },
@@ -140,6 +159,9 @@ def environment(home: Home, port: int, connections: dict[str, str], *, dags: Pat
         "workers": {"min_heartbeat_interval": 1},
         "usage_data_collection": {"enabled": False},
     }
+    if database.startswith("postgresql+psycopg:"):
+        # One driver for both: Airflow would look for another one for its asynchronous sessions.
+        settings["database"]["sql_alchemy_conn_async"] = database
     variables = {
         f"AIRFLOW__{section.upper()}__{key.upper()}": str(value)
         for section, values in settings.items()

@@ -23,6 +23,7 @@ from publishing.dbt_run import DBT_PROJECT, dbt_build, seeds_folder
 from publishing.durable import PublisherBusy, exclusive, fsync_path, write_text
 from publishing.plan import delivered_pairs, missing_deliveries
 from publishing.previous import copy_previous, published_periods
+from publishing.releases import Release, next_number
 
 #: What a build leaves beside its warehouse, for audit and publish.
 STATE_FILE = "build.json"
@@ -68,7 +69,7 @@ def build(
             releases.verify_warehouse(base)
         key = rotation.key_of_staged(home)
         digest = input_digest(home, project)
-        lay_inputs(home, warehouse, wanted, run_id, reason, digest, base.warehouse if base else None)
+        lay_inputs(home, warehouse, wanted, run_id, reason, digest, base)
         summary = dbt_build(home, run_dir, project=project, progress=progress)
         if rotation.key_of_staged(home) != key:
             raise PublisherBusy("the pseudonymisation key was rotated during the build; build again")
@@ -85,7 +86,7 @@ def build(
 
 
 def lay_inputs(
-    home: Home, warehouse: Path, periods: list[str], run_id: str, reason: str, digest: str, base: Path | None
+    home: Home, warehouse: Path, periods: list[str], run_id: str, reason: str, digest: str, base: Release | None
 ) -> None:
     """Creates the file with the schemas staged, audit and previous, as docs/architecture.md describes them."""
     ledger, delivered = Ledger(home), delivered_pairs(home)
@@ -103,7 +104,7 @@ def lay_inputs(
                 [{"dataset": dataset, "month": month} for dataset, month in sorted(delivered)],
             ),
         )
-        copy_previous(connection, base)
+        copy_previous(connection, base.warehouse if base else None)
         # What is published already is computed again: a late correction becomes a revision.
         requested = sorted({*periods, *published_periods(connection)})
         inputs.create_table(
@@ -117,7 +118,7 @@ def lay_inputs(
                 ],
             ),
         )
-        inputs.run_row(connection, run_id, reason, releases.beijing_now(), digest)
+        inputs.run_row(connection, run_id, reason, releases.beijing_now(), digest, next_number(base))
         inputs.create_table(connection, "audit.deliveries", ledger.attempts_table())
         inputs.create_table(connection, "audit.quarantine", ledger.quarantine_table())
         inputs.create_table(connection, "audit.findings", ledger.findings_table())

@@ -12,9 +12,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ingestion.errors import TongbaoError, without_text
+from ingestion.errors import BadParameter, TongbaoError, without_text
 from ingestion.home import Home
-from publishing import releases
+from publishing import inputs, releases, settings
 
 console = Console()
 
@@ -89,6 +89,7 @@ def publish(run_id: str) -> None:
     from publishing.publish import publish as swap
 
     _show_published(swap(Home.from_env(), run_id))
+    _mirror_if_set()
 
 
 @main.command()
@@ -109,6 +110,7 @@ def run(run_id: str | None, month: str | None, reason: str, periods: tuple[str, 
         raise click.ClickException("not every period asked for has all its deliveries; nothing was published")
     run_id = run_id or f"manual-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S.%fZ}"
     _show_published(_with_status(lambda show: do_all(home, found.publish, run_id, reason, progress=show)))
+    _mirror_if_set()
 
 
 @main.command()
@@ -144,6 +146,21 @@ def documents(periods: tuple[str, ...], template: Path | None) -> None:
     console.print(f"documents 文稿: {folder}", soft_wrap=True)
 
 
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def parquet(folder: Path) -> None:
+    """Write the served release as Parquet, FOLDER/<schema>/<table>.parquet: facts, marts, history, audit."""
+    from publishing.release_file import write_parquet
+
+    release = releases.served(Home.from_env())
+    if release is None:
+        raise BadParameter("nothing is published yet")
+    if folder.exists() and any(folder.iterdir()):
+        raise BadParameter(f"{folder} is not empty; name a new folder, so that no file of another release is in it")
+    written = write_parquet(release.warehouse, inputs.checked_path(folder), settings.PUBLISHED_SCHEMAS)
+    console.print(f"release {release.number}: {len(written)} files in {folder}", markup=False)
+
+
 @main.command("releases")
 def list_releases() -> None:
     """List the release folders; the served one is marked."""
@@ -166,6 +183,24 @@ def rollback(to: int | None, reason: str) -> None:
     """Serve an earlier release again; it is verified against its manifest first."""
     release = releases.rollback(Home.from_env(), to, reason)
     console.print(f"release {release.number} is served")
+    _mirror_if_set()
+
+
+@main.command()
+def mirror() -> None:
+    """Bring the PostgreSQL mirror (TONGBAO_POSTGRES) to the served release; readers see the old or the new one."""
+    from publishing.mirror import mirror as bring
+
+    done = bring(Home.from_env())
+    console.print(f"the mirror shows release {done.number}{'' if done.loaded else ' (it held it already)'}")
+
+
+def _mirror_if_set() -> None:
+    """What changes the served release here takes the mirror along; under Airflow the DAG `mirror` does."""
+    if settings.postgres():
+        from publishing.mirror import mirror as bring
+
+        console.print(f"the mirror shows release {bring(Home.from_env()).number}")
 
 
 def _with_status(work: Callable[[Callable[[str], None]], Any]) -> Any:

@@ -42,6 +42,7 @@ ROW_COLUMNS = {
 _ARROW = {
     "VARCHAR": pa.string(),
     "BIGINT": pa.int64(),
+    "INTEGER": pa.int32(),
     "TIMESTAMP": pa.timestamp("us"),
     "DATE": pa.date32(),
     "BOOLEAN": pa.bool_(),
@@ -120,9 +121,19 @@ def staged_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequ
 
 
 def run_row(
-    connection: duckdb.DuckDBPyConnection, run_id: str, reason: str, released_at: dt.datetime, input_digest: str
+    connection: duckdb.DuckDBPyConnection,
+    run_id: str,
+    reason: str,
+    released_at: dt.datetime,
+    input_digest: str,
+    number: int,
 ) -> None:
-    """``staged.run``: the one row that says which run this is; its reason is published, so without phones and ids."""
+    """``staged.run``: the one row that says which run this is; its reason is published, so without phones and ids.
+
+    ``number`` is the release folder that the run will fill when it is published.
+    """
     columns = {"run_id": "VARCHAR", "reason": "VARCHAR", "released_at": "TIMESTAMP", "input_digest": "VARCHAR"}
-    row = {"run_id": run_id, "reason": masked(reason), "released_at": released_at, "input_digest": input_digest}
+    row: dict[str, Any] = {"run_id": run_id, "reason": masked(reason), "released_at": released_at}
+    row |= {"input_digest": input_digest, "number": number}
+    columns |= {"number": "INTEGER"}
     create_table(connection, "staged.run", records(columns, [row]))

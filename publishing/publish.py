@@ -23,7 +23,7 @@ from publishing import releases, settings
 from publishing.audit import AUDIT_FILE
 from publishing.build import read_state, run_folder
 from publishing.durable import PublisherBusy, exclusive, fsync_path, fsync_tree, sha256_of, swap_link
-from publishing.release_file import write_release_file
+from publishing.release_file import write_parquet, write_release_file
 from publishing.tables import makers_digest, periods_of, write_tables
 
 
@@ -63,7 +63,7 @@ def publish(home: Home, run_id: str) -> Published:
         new, known = _new_releases(warehouse)
         if not new and (not known or (base and base.manifest["input_digest"] == state["input_digest"])):
             return Published(unchanged=True, number=releases.served_number(home))
-        number = (base.number if base else 0) + 1
+        number = releases.next_number(base)
         folder = home.releases / f".building-{number}"
         folder.mkdir()
         _fill(home, folder, warehouse, number, state, new, base)
@@ -106,9 +106,14 @@ def _fill(
 ) -> None:
     from expectations import build_data_docs  # Great Expectations takes seconds to import
 
-    # The copy is the engine's work; the tables, read from the same audited file, are the interpreter's.
+    def copy() -> None:
+        write_release_file(warehouse, folder / "warehouse.duckdb")
+        # The facts are large and in the warehouse file; `python -m publishing parquet` writes them where wanted.
+        write_parquet(warehouse, folder / "parquet", ["marts"])
+
+    # The copies are the engine's work; the tables, read from the same audited file, are the interpreter's.
     with ThreadPoolExecutor(1, "release-file") as thread:
-        copied = thread.submit(write_release_file, warehouse, folder / "warehouse.duckdb")
+        copied = thread.submit(copy)
         makers = makers_digest(warehouse)
         same = base is not None and base.manifest.get("tables_by") == makers
         kept = _keep_tables(base, folder / "tables", new) if base and same else set()

@@ -82,6 +82,11 @@ def newest(home: Home) -> Release | None:
     return open_release(home, max(on_disk)) if on_disk else None
 
 
+def next_number(base: Release | None) -> int:
+    """The number of the release that continues ``base``."""
+    return (base.number if base else 0) + 1
+
+
 def rollbacks(home: Home) -> list[dict[str, Any]]:
     """The steps back so far, oldest first: at (Beijing time), from, to, reason."""
     path = home.published / "rollbacks.jsonl"

@@ -43,6 +43,27 @@ def runs_kept() -> int:
     return _whole_number("TONGBAO_RUNS_KEPT", 5)
 
 
+def postgres() -> str | None:
+    """Where the PostgreSQL mirror is (``TONGBAO_POSTGRES``, a libpq URI or keywords); None: there is no mirror.
+
+    A password belongs in a file that libpq reads (``PGPASSFILE``) or in an Airflow connection, not in the URI.
+    """
+    return os.environ.get("TONGBAO_POSTGRES", "").strip() or None
+
+
+def mirror_kept() -> int:
+    """How many releases stay in the mirror (``TONGBAO_MIRROR_KEPT``, default 3)."""
+    return _whole_number("TONGBAO_MIRROR_KEPT", 3)
+
+
+def mirror_reader() -> str:
+    """The role that may read the mirror and nothing else (``TONGBAO_MIRROR_READER``, default tongbao_reader)."""
+    name = os.environ.get("TONGBAO_MIRROR_READER", "").strip() or "tongbao_reader"
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
+        raise BadParameter("TONGBAO_MIRROR_READER must be a plain lower-case role name")
+    return name
+
+
 def checked_run_id(run_id: str) -> str:
     """The run id, where it is fit to name a folder; raises BadParameter otherwise."""
     if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):

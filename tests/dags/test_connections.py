@@ -30,3 +30,19 @@ def test_round_trip(uri):
         assert getattr(one, part) == getattr(other, part), part
     assert one.path.rstrip("/") == other.path.rstrip("/")
     assert one.user == other.user
+
+
+def test_the_mirror_is_where_its_connection_or_the_setting_says(airflow_env, monkeypatch):
+    from psycopg.conninfo import conninfo_to_dict
+
+    from dags.mirror import target
+
+    told = {"conn_type": "postgres", "host": "db", "port": 5433, "login": "tongbao", "password": "p w'x", "schema": "w"}
+    monkeypatch.setenv("AIRFLOW_CONN_TONGBAO_POSTGRES", json.dumps(told))
+    assert conninfo_to_dict(target()) == {
+        "host": "db",
+        "port": "5433",
+        "user": "tongbao",
+        "password": "p w'x",
+        "dbname": "w",
+    }

@@ -12,7 +12,7 @@ from ingestion.errors import BadParameter, DeliveryRefused, Transient
 from ingestion.home import PROJECT
 
 DAGS = PROJECT / "dags"
-EXPECTED = {"pull_platform", "pull_hotline", "pull_cms", "rank_month", "replay", "freshness", "documents"}
+EXPECTED = {"pull_platform", "pull_hotline", "pull_cms", "rank_month", "replay"} | {"freshness", "documents", "mirror"}
 HEAVY = {"great_expectations", "dbt", "duckdb", "pandas", "pyarrow", "publishing", "expectations", "numpy"}
 
 
@@ -81,7 +81,7 @@ def test_a_year_of_partitions_is_its_twelve_months(bag):
     assert [info.partition_key for info in infos] == [f"2022-{month:02d}" for month in range(1, 13)]
 
 
-@pytest.mark.parametrize("file", ["pull.py", "rank_month.py", "replay.py", "freshness.py", "documents.py"])
+@pytest.mark.parametrize("file", ["pull.py", "rank_month.py", "replay.py", "freshness.py", "documents.py", "mirror.py"])
 def test_parsing_imports_nothing_heavy(file, airflow_env):
     """A DAG file is parsed again and again: what it imports beyond Airflow's own is paid every time."""
     code = (

@@ -40,10 +40,10 @@ def test_first_publication_is_complete_and_holds_no_staging(home: Home) -> None:
     ]
     assert query(
         home, "SELECT comment FROM duckdb_tables() WHERE table_name = 'unit_rankings' AND schema_name = 'marts'"
-    ) == [("排名 rankings: it's per group",)]
+    ) == [("Places in each group and area (排名).",)]
     assert query(
         home, "SELECT DISTINCT comment FROM duckdb_columns() WHERE column_name = 'rank' AND schema_name = 'marts'"
-    ) == [("名次",)]
+    ) == [("名次 competition ranking",)]
     assert query(home, "SELECT DISTINCT table_catalog FROM information_schema.tables") == [("warehouse",)]
     assert storage_version(home.current / "warehouse.duckdb") == "v1.4.0+"
     assert not list(home.published.rglob("*.wal"))

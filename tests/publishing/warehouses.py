@@ -130,8 +130,12 @@ def hand_made_run(home: Home, run_id: str, periods: list[str], version: int, *, 
                 f"CREATE TABLE marts.{table} AS SELECT h.* FROM history.{table} h JOIN marts.releases r USING (release)"
                 " QUALIFY r.revision = max(r.revision) OVER (PARTITION BY h.period_code)"
             )
-        connection.execute("COMMENT ON TABLE marts.unit_rankings IS '排名 rankings: it''s per group'")
-        connection.execute("COMMENT ON COLUMN marts.unit_rankings.rank IS '名次'")
+        number = releases.next_number(base)
+        connection.execute(
+            f"CREATE TABLE marts.publication AS SELECT {number} AS number, period_code, release, revision, cut_off, "
+            "rule_set, released_at FROM marts.releases "
+            "QUALIFY revision = max(revision) OVER (PARTITION BY period_code)"
+        )
     state = {"run_id": run_id, "periods": periods, "base": base.number if base else None, "input_digest": digest}
     (folder / STATE_FILE).write_text(json.dumps(state))
     (folder / AUDIT_FILE).write_text(json.dumps({"warehouse_sha256": sha256_of(warehouse)}))

@@ -1,0 +1,55 @@
+"""``make dbt ARGS="…"``: dbt on a copy of the newest build (草稿库). Nothing that is built or served is touched.
+
+The copy is made once and kept, so that a model can be run again and again; ``--fresh`` takes the newest build anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from ingestion.home import PROJECT, Home
+
+DBT = PROJECT / "dbt_project"
+
+
+def newest_build(home: Home) -> Path | None:
+    """The warehouse of the build that ended last; None where nothing was built."""
+    built = [path for path in home.runs.glob("[!.]*/warehouse.duckdb") if (path.parent / "build.json").exists()]
+    return max(built, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def prepare(home: Home, *, fresh: bool = False) -> Path | None:
+    """``runs/.scratch/warehouse.duckdb``, copied from the newest build where it is not there yet."""
+    scratch = home.runs / ".scratch" / "warehouse.duckdb"
+    source = newest_build(home)
+    if source is None or (scratch.exists() and not fresh):
+        return scratch if scratch.exists() else None
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, scratch)
+    return scratch
+
+
+def main(arguments: list[str]) -> int:
+    """Runs dbt with these arguments on the scratch copy; its exit code."""
+    home, console = Home.from_env(), Console()
+    fresh = "--fresh" in arguments
+    scratch = prepare(home, fresh=fresh)
+    if scratch is None:
+        console.print("nothing is built yet: `make run` first")
+        return 1
+    os.environ["TONGBAO_WAREHOUSE"] = str(scratch)
+    from dbt.cli.main import dbtRunner
+
+    folder = str(scratch.parent / "target")
+    options = ["--project-dir", str(DBT), "--profiles-dir", str(DBT), "--target-path", folder, "--log-path", folder]
+    given = [word for word in arguments if word != "--fresh"] or ["build"]
+    return 0 if dbtRunner().invoke([*given, *options]).success else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
