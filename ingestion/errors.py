@@ -25,6 +25,11 @@ class Permanent(TongbaoError):
     """Will be the same next time (a damaged file, a wrong parameter): a DAG stops at once."""
 
 
+class StorageFailed(Transient):
+    """The place where the state lies took no more: a full or failing disk, a folder that may not be written, a limit of
+    the process. What was there before is untouched; the same run again is right once there is room."""
+
+
 class SourceUnavailable(Transient):
     """A source system did not answer within the deadline, or answered with an error of its own."""
 
