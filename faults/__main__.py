@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     """Exit code 0 when nothing was wrong, 1 when something was."""
     parser = argparse.ArgumentParser(
         prog="python -m faults",
-        description="Thousands of damaged deliveries and faults of operation, each exact, quarantined, refused or wrong.",
+        description="Damaged deliveries and faults of operation: each exact, quarantined, refused or wrong.",
         epilog="cases: " + ", ".join(case.name for case in CASES),
     )
     parser.add_argument("--quick", action="store_true", help="an even stride over every case, under three minutes")

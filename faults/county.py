@@ -54,7 +54,7 @@ class Task:
 
     def place(self, base: Workplace) -> Workplace:
         """Lays the task's home and exports into the variant's folder."""
-        shutil.copytree(self.template / "home", base.home.root, symlinks=True)
+        shutil.copytree(self.template / "home", base.home.root, symlinks=True, dirs_exist_ok=True)
         if (self.template / "exports").exists():
             shutil.copytree(self.template / "exports", base.exports)
         return base

@@ -53,7 +53,10 @@ def aftermath(place: Workplace, task: Task, ran: Ran, *, reads: bool = True) -> 
         breaches += invariants.i5_state_agrees(True, "", invariants.state_of(home), task.done)
     elif ran.error:
         breaches += invariants.i5_state_agrees(False, ran.text, {}, task.done)
-    task.again(place)
+    try:
+        task.again(place)
+    except Exception as error:
+        return [*breaches, f"I3: the re-run failed: {type(error).__name__}: {error}"]
     breaches += invariants.i1_old_or_new(home, task.new["served"], task.new["served"])
     breaches += invariants.i2_lines(home)
     breaches += invariants.i3_converged(invariants.state_of(home), task.new)

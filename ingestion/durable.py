@@ -65,7 +65,8 @@ def storage_reason(error: BaseException) -> str | None:
             code = getattr(each, "sqlite_errorcode", None)
             if code is not None and code & 0xFF in _SQLITE_ERRORS:
                 return _SQLITE_ERRORS[code & 0xFF]
-        if type(each).__module__.partition(".")[0] in ("duckdb", "_duckdb", "pyarrow", "builtins"):
+        engine = type(each).__module__.partition(".")[0] in ("duckdb", "_duckdb", "pyarrow")
+        if engine or isinstance(each, (OSError, RuntimeError)):
             if type(each).__name__ == "OutOfMemoryException" or "bad_alloc" in str(each):
                 return os.strerror(errno.ENOMEM)
             if "can't start new thread" in str(each) or "Resource temporarily unavailable" in str(each):

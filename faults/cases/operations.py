@@ -1,4 +1,4 @@
-"""What happens to a whole county in operation: killed between tasks, run twice, side by side, back, and from nothing."""
+"""A whole county in operation: killed between tasks, run twice, side by side, back, and from nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def in_order(place: Workplace, *works: Work) -> list[str]:
     """Runs each in a child; the errors of those that failed."""
     failed = []
     for work in works:
-        ran = in_child(lambda work=work: work(place), place.root / "log.txt")
+        ran = in_child(lambda work=work: work(place), place.root / "log.txt")  # type: ignore[misc]
         if not ran.well:
             failed.append(f"{ran.error}: {ran.text[:300]}")
     return failed
@@ -78,7 +78,7 @@ STEPS: tuple[Work, ...] = (land_and_load_all, build, audit, publish)
 
 
 def boundaries() -> Iterator[Variant]:
-    """Killed after each task of the whole project's run; then the run from its start, under the same name or another."""
+    """Killed after each task of the whole project; then the run from its start, under the same name or another."""
     for done in range(len(STEPS) + 1):
         for name in ("run-2", "run-3"):
             yield Variant(f"after_{done}_tasks/{name}", _boundary(done, name))

@@ -1,4 +1,4 @@
-"""Side by side: a year's backfill with the monthly run, readers with a hundred publications, a worker killed at work."""
+"""A year's backfill beside the monthly run, readers beside a hundred publications, a worker killed at work."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _keep_open(place: Workplace, stop: Path) -> None:
                 raise AssertionError("an open connection was given another release")
 
 
-# -- a worker killed under the scheduler ---------------------------------------------------------------------------------
+# -- a worker killed under the scheduler -----------------------------------------------------------------------------
 
 
 def workers() -> Iterator[Variant]:
