@@ -57,7 +57,7 @@ format: install  ## write what ruff would
 bench: install  ## county size through the real DAGs against an empty DAG; writes var/bench.json
 	@$(BIN)/python -m ops.bench
 
-faults: install  ## the card of input faults: thousands of damaged deliveries; writes var/faults.json
+faults: install  ## the card of faults: damaged deliveries, kills, full disks, limits; writes var/faults.json
 	@$(BIN)/python -m faults
 
 lock:  ## compile the hash-pinned requirements from the .in files (needs uv)

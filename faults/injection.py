@@ -146,7 +146,8 @@ class _Hooks:
             return
         # A tree is removed by names relative to open folders: those come with the folder's descriptor.
         relative = event in ("os.remove", "os.rmdir") and arguments[-1] != -1
-        if relative or str(arguments[0]).startswith(self.root):
+        changed = arguments[1] if event in ("os.rename", "os.symlink", "os.link") else arguments[0]
+        if relative or str(changed).startswith(self.root):
             # An open for writing stands for the writes that follow: they are not events.
             self._step(WRITE if event == "open" else kind)
 

@@ -246,7 +246,8 @@ def test_a_flipped_byte_in_staged_parquet_is_mended_from_the_raw_zone(exports: E
     rows = staged(exports)
     assert restore(exports.home) == []
     # Columns of moments lie uncompressed and without a checksum: read as it is, the byte is another moment.
-    at = good.index(int(1656986400_000_000 + 8 * 3600_000_000).to_bytes(8, "little"))
+    moment = (1_656_986_400 + 8 * 3600) * 1_000_000  # accepted_at, in the account of a wall clock
+    at = good.index(moment.to_bytes(8, "little") * 3)
     file.path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
     assert staged(exports) != rows
     assert restore(exports.home) == [f"{CASES} {MONTH} export.csv"]
