@@ -71,6 +71,8 @@ def storage_reason(error: BaseException) -> str | None:
                 return os.strerror(errno.ENOMEM)
             if "can't start new thread" in str(each) or "Resource temporarily unavailable" in str(each):
                 return "no more threads"
+            if "fsync failed" in str(each):  # DuckDB gives no other word for it
+                return os.strerror(errno.EIO)
             if found := storage_reason_in(str(each)):
                 return found
         each = each.__cause__ or each.__context__

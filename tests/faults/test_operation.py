@@ -38,6 +38,7 @@ from ingestion.durable import naming_storage_faults, storage_reason, temporary_b
 from ingestion.errors import StorageFailed
 from ingestion.home import PROJECT, Home
 from ingestion.ledger import Decision, Ledger, NewAttempt
+from ingestion.transports.base import Deadline, bounded
 from publishing import publish
 from tests.publishing.test_build import PULLED
 from tests.publishing.warehouses import hand_made_run
@@ -226,7 +227,7 @@ def test_the_card_lists_every_fault_of_operation() -> None:
     assert all(name in done.stdout.replace("\n", "") for name in IN_CHILDREN)
 
 
-# -- what the card found --------------------------------------------------------------------------------------------------
+# -- what the card found ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -235,6 +236,7 @@ def test_the_card_lists_every_fault_of_operation() -> None:
         (OSError(errno.ENOSPC, "x"), "No space left on device"),
         (duckdb.IOException('IO Error: Could not write file "x": No space left on device'), "No space left on device"),
         (duckdb.OutOfMemoryException("Out of Memory Error"), "Cannot allocate memory"),
+        (duckdb.FatalException("FATAL Error: fsync failed!"), "Input/output error"),
         (MemoryError(), "Cannot allocate memory"),
         (FileNotFoundError(errno.ENOENT, "x"), None),
         (duckdb.ConversionException("Could not convert string '13912345678'"), None),
@@ -253,6 +255,14 @@ def test_a_fault_of_the_place_is_told_from_others(error: Exception, reason: str 
     if reason:
         assert reason in str(raised.value)
         assert raised.value.__cause__ is None and raised.value.__context__ is None
+
+
+def test_a_thread_that_never_begins_does_not_hang_the_pull(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without memory a new thread dies before it says that it began, and Thread.start waits for that."""
+    monkeypatch.setattr("ingestion.transports.base._BEGIN_SECONDS", 0.2)
+    monkeypatch.setattr("_thread.start_new_thread", lambda *_: 0)
+    with pytest.raises(MemoryError, match="no thread began"):
+        bounded(lambda: None, Deadline(10), "fetch", lambda: None)
 
 
 def test_sqlite_says_it_by_its_code(tmp_path: Path) -> None:
