@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run county ui stop backfill test lint format bench faults lock clean
+.PHONY: help install run county ui stop backfill test lint format bench faults study lock clean
 
 help:  ## this overview
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
@@ -59,6 +59,9 @@ bench: install  ## county size through the real DAGs against an empty DAG; write
 
 faults: install  ## the card of faults: damaged deliveries, kills, full disks, limits; writes var/faults.json
 	@$(BIN)/python -m faults
+
+study: install  ## fairness of the rules on simulated counties, beside raw rates and target-and-slope; writes var/study.json
+	@$(BIN)/python -m study
 
 lock:  ## compile the hash-pinned requirements from the .in files (needs uv)
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/base.in -o requirements/base.txt

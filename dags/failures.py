@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec
 
+from ingestion.collector import collect_rarely
 from ingestion.errors import Permanent, TongbaoError, Transient
 
 P = ParamSpec("P")
@@ -36,6 +37,7 @@ def without_values(step: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(step)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        collect_rarely()
         try:
             return step(*args, **kwargs)
         except (TongbaoError, ImportError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, CronPartitionTimetable, get_current_context, task, task_group
+from airflow.sdk import DAG, CronPartitionTimetable, get_current_context, task
 
 from dags.common import DEFAULT_ARGS, DELIVERED, MONTH_PARAM, TIME_ZONE, home, month_of, source_uri
 from dags.failures import without_values
@@ -20,28 +20,21 @@ DOC = """
 ### pull_{system}: one month of {system}'s exports
 
 On the 6th at 06:00 (Asia/Shanghai), when the cut-off of the month just ended has passed. The run's **partition key is
-that month** (`YYYY-MM`). Per dataset `land` copies the delivered bytes into the raw zone, `load` types them, sets bad
-rows aside and checks the load-edge expectations. When all datasets are accepted, `deliver` emits `delivered_{system}`
+that month** (`YYYY-MM`). Per dataset `ingest` lands the delivered bytes in the raw zone, types them, sets bad rows
+aside and checks the load-edge expectations. When all datasets are accepted, `deliver` emits `delivered_{system}`
 for the month; when all three systems have, `rank_month` starts.
 
-**When red** — the last line of the task's log names the reason.
-- `land`, DeliveryMissing: the system has not delivered that month. Ask for it; a month with nothing is a file with a
+**When `ingest` is red** the last line of its log names the reason.
+- DeliveryMissing: the system has not delivered that month. Ask for it; a month with nothing is a file with a
   header only.
-- `land`, SourceUnavailable or SourceInconsistent after all tries: the system is down, or the connection
+- SourceUnavailable or SourceInconsistent after all tries: the system is down, or the connection
   `tongbao_{system}` is wrong.
-- `load`, DeliveryRefused: the file cannot be trusted; the dataset keeps its last good state. `python -m ingestion check
+- DeliveryRefused: the file cannot be trusted; the dataset keeps its last good state. `python -m ingestion check
   FILE` says what to mend; then the system delivers again.
 
 **To repeat**: clear the failed tasks, or trigger with the month as partition key. Running again is safe: unchanged
 files are not loaded twice. A year: `make backfill YEAR=2022`.
 """
-
-
-def named(dataset: str) -> Any:
-    """The task's context, with the dataset in it: what the task is mapped over is how people find it."""
-    context: Any = get_current_context()
-    context["dataset"] = dataset
-    return context
 
 
 def pull_dag(system: str, datasets: list[str]) -> DAG:
@@ -60,30 +53,23 @@ def pull_dag(system: str, datasets: list[str]) -> DAG:
 
         @task(map_index_template="{{ dataset }}")
         @without_values
-        def land(dataset: str) -> None:
-            from ingestion import landing, transports
-
-            context = named(dataset)
-            source = transports.connect(source_uri(system))
-            landing.pull(home(), source, system, dataset, month_of(context))
-
-        @task(map_index_template="{{ dataset }}")
-        @without_values
-        def load(dataset: str) -> None:
+        def ingest(dataset: str) -> None:
             import expectations
-            from ingestion.load import load as load_delivery
+            from ingestion import landing, load, transports
 
-            load_delivery(home(), dataset, month_of(named(dataset)), validate=expectations.validate_load)
-
-        @task_group(group_id="delivery", prefix_group_id=False)
-        def delivery(dataset: str) -> None:
-            land(dataset) >> load(dataset)
+            expectations.prepare()
+            context: Any = get_current_context()
+            context["dataset"] = dataset  # what the task is mapped over is how people find it
+            month = month_of(context)
+            source = transports.connect(source_uri(system))
+            landing.pull(home(), source, system, dataset, month)
+            load.load(home(), dataset, month, validate=expectations.validate_load)
 
         @task(outlets=[DELIVERED[system]])
         def deliver(outlet_events=None) -> None:
             outlet_events[DELIVERED[system]].add_partitions(month_of(get_current_context()))
 
-        delivery.expand(dataset=datasets) >> deliver()
+        ingest.expand(dataset=datasets) >> deliver()
     return dag
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk import get_current_context, task
 
 from dags.common import WAREHOUSE_POOL, home, month_of, run_id_of
+from ingestion.collector import collect_rarely
 from ingestion.errors import BadParameter, DeliveryMissing
 from ingestion.period import Period
 
@@ -36,6 +37,7 @@ def ranking_tasks(*, replay: bool) -> None:
 
     @task
     def plan() -> dict:
+        collect_rarely()
         import publishing
 
         context = get_current_context()

@@ -6,9 +6,12 @@ and on an empty frame, where the row-wise expectations of the library pass.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import os
+import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -53,6 +56,15 @@ def suite_text(path: Path) -> str:
     return json.dumps(suite.to_json_dict(), ensure_ascii=False, indent=2) + "\n"
 
 
+def prepare() -> None:
+    """Begin to import Great Expectations beside what the caller does next; for whoever will judge in a moment.
+
+    The import takes seconds of one core; reading and typing a delivery leave the other to it.
+    """
+    if "great_expectations" not in sys.modules:
+        threading.Thread(target=_gx, name="great_expectations", daemon=True).start()
+
+
 @cache
 def _gx() -> Any:
     # Earlier versions of the library report their use to its makers; a county's validation is nobody else's business.
@@ -60,19 +72,39 @@ def _gx() -> Any:
     # At INFO it writes a line for each of hundreds of methods that it leaves out of its documentation.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     with collector_paused():
+        _postpone("scipy.stats")
         import great_expectations
 
     return great_expectations
 
 
+def _postpone(name: str) -> None:
+    """Let a module's code run when it is first used: ``import`` binds it until then.
+
+    ``scipy.stats`` takes a third of the import of Great Expectations, for two expectations about distributions that no
+    suite here has; a suite that had one would get it.
+    """
+    spec = None if name in sys.modules else importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        return
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    package, _, child = name.rpartition(".")
+    setattr(sys.modules[package], child, module)
+
+
 @cache
-def _asset() -> Any:
+def _batches() -> Any:
     gx = _gx()
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    return context.data_sources.add_pandas("measures").add_dataframe_asset("measures")
+    asset = context.data_sources.add_pandas("measures").add_dataframe_asset("measures")
+    # One definition for all judgements: adding one writes the whole context out.
+    return asset.add_batch_definition_whole_dataframe("measures")
 
 
 def judge(
@@ -95,12 +127,8 @@ def judge(
     gx = _gx()
     suite = gx.ExpectationSuite(name=name, expectations=[dict(e) for e in judged])
     frame = pd.DataFrame([measures]) if measures else pd.DataFrame()
-    asset = _asset()
-    batches = asset.add_batch_definition_whole_dataframe(name)
-    try:
-        result = batches.get_batch({"dataframe": frame}).validate(suite, result_format="BASIC") if judged else None
-    finally:
-        asset.delete_batch_definition(name)
+    batch = _batches().get_batch({"dataframe": frame})
+    result = batch.validate(suite, result_format="BASIC") if judged else None
     by_name: dict[str, dict[str, Any]] = {}
     for one in result.results if result else ():
         config = one.expectation_config

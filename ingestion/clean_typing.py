@@ -18,8 +18,8 @@ from ingestion.contracts import Column, Contract
 
 _DIGITS_AT_MOST = 15
 _LENGTHS = {"timestamp": len("2022-07-01 08:30:00"), "date": len("2022-07-01")}
-#: The years that the other spellings are read in; beyond them the SQL decides.
-_FIRST, _LAST = 1900, 2999
+#: The first year that is read.
+_FIRST = 1900
 
 
 def typed_if_clean(contract: Contract, raw: pa.Table, pulled_at: dt.datetime, lost: str) -> dict[str, pa.Array] | None:
@@ -95,10 +95,8 @@ def _moments(values: pa.StringArray, kind: str) -> pa.Array | None:
         found = values.cast(pa.timestamp("us") if kind == "timestamp" else pa.date32())
     except pa.ArrowInvalid:  # its text holds the cell
         return None
-    ends = pc.min_max(found)
-    if ends["min"].is_valid and (ends["min"].as_py().year < _FIRST or ends["max"].as_py().year > _LAST):
-        return None
-    return found
+    first = pc.min(found).as_py()
+    return None if first is not None and first.year < _FIRST else found
 
 
 def _buffers(values: pa.StringArray) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -38,8 +38,10 @@ _ARROW_TYPES = {
 #: Joins the columns of a key: the unit separator, which no export holds.
 KEY_SEPARATOR = "\x1f"
 
-_CHINESE_DAY = r"(?:19|2\d)\d\d年\d{1,2}月\d{1,2}日"
-_DAY = rf"(?:(?:19|2\d)\d\d(?:-\d{{1,2}}-|/\d{{1,2}}/)\d{{1,2}}|{_CHINESE_DAY})"
+#: Limits and 注销日期 may be 9999-12-31: never.
+_YEAR = r"(?:19|[2-9]\d)\d\d"
+_CHINESE_DAY = rf"{_YEAR}年\d{{1,2}}月\d{{1,2}}日"
+_DAY = rf"(?:{_YEAR}(?:-\d{{1,2}}-|/\d{{1,2}}/)\d{{1,2}}|{_CHINESE_DAY})"
 #: 24:00 is no time of the clock here: whose day it belongs to is not said.
 _CLOCK = r"(?:[01]?\d|2[0-3])(?::\d\d(?::\d\d)?|时\d{1,2}分(?:\d{1,2}秒)?)"
 #: A number as Excel shows a long code that it has taken for one.
@@ -56,7 +58,7 @@ CREATE MACRO read_moment(x, plain, seconds_of_a_date_alone) AS CASE
     THEN TRY_CAST(rtrim(translate(x, '/年月日T时分秒', '---  ::'), ': ') AS TIMESTAMP)
         + INTERVAL 1 SECOND * CASE WHEN is_date_alone(x) THEN seconds_of_a_date_alone ELSE 0 END END;
 CREATE MACRO read_integer(x) AS CASE
-    WHEN TRY_CAST(x AS BIGINT)::VARCHAR = x THEN TRY_CAST(x AS BIGINT)
+    WHEN strlen(x) <= 15 AND TRY_CAST(x AS BIGINT)::VARCHAR = x THEN TRY_CAST(x AS BIGINT)
     WHEN regexp_full_match(x, '[+-]?\\d{{1,15}}(?:\\.0+)?') THEN TRY_CAST(split_part(x, '.', 1) AS BIGINT) END;
 CREATE MACRO is_lost(x) AS
     CASE WHEN contains(x, 'E') OR contains(x, 'e') THEN regexp_full_match(x, '{_E_NOTATION}') ELSE false END;

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 
 from ingestion.errors import BadParameter
-from ingestion.period import Month, Period
+from ingestion.period import Month
 
 _MONTH = re.compile(r"(\d{4})(?:[-/](\d{1,2})|年(\d{1,2})月)", re.ASCII)
 _DAY = re.compile(
@@ -19,7 +19,8 @@ def period_code(text: str | None, kind: str) -> str | None:
     """The code of the week, month or period that the text spells, None where it spells none of that kind.
 
     A month may be ``2022-07``, ``2022-7``, ``2022/7``, ``2022年7月`` or a day of it (Excel makes dates of months); a
-    week ``2022-W07`` or ``2022-W7``; a period a month or ``<month>--<month>``. Weeks and months must exist.
+    week ``2022-W07`` or ``2022-W7``; a period a month or ``<month>--<month>``, any run of whole months (only some are
+    ranked). Weeks and months must exist.
     """
     if text is None:
         return None
@@ -28,11 +29,10 @@ def period_code(text: str | None, kind: str) -> str | None:
     if kind == "month":
         return _month(text)
     first, mark, last = text.partition("--")
-    months = [_month(part.strip()) for part in ([first, last] if mark else [first])]
-    try:
-        return Period.parse("--".join(month for month in months if month)).code if all(months) else None
-    except BadParameter:
+    months = [month for part in ([first, last] if mark else [first]) if (month := _month(part.strip()))]
+    if mark and (len(months) < 2 or months[0] >= months[1]):
         return None
+    return "--".join(months) or None
 
 
 def _month(text: str) -> str | None:

@@ -63,7 +63,7 @@ def exports_run(home: Home, console: Console, exports: Path, periods: list[str])
         else:
             for month in months:
                 failures += pull_and_rank(airflow, month, console)
-    expected = tuple(f"pull_{CONTRACTS[dataset].system} {month} land {dataset}:" for dataset, month in absent)
+    expected = tuple(f"pull_{CONTRACTS[dataset].system} {month} ingest {dataset}:" for dataset, month in absent)
     serious = [failure for failure in failures if not failure.startswith(expected)]
     finish(home, periods, serious, console)
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,9 +91,10 @@ def dbt_build(
     ]
     if county():
         arguments += ["--vars", json.dumps({"datasets": list(delivered_datasets())})]
-    with _environment(variables), collector_paused():
+    # In a thread of its own: dbt walks its callers' frames, their sources included, and an Airflow task has many.
+    with _environment(variables), collector_paused(), ThreadPoolExecutor(1, "dbt") as thread:
         try:
-            outcome = dbtRunner(callbacks=[report]).invoke(arguments)
+            outcome = thread.submit(dbtRunner(callbacks=[report]).invoke, arguments).result()
         finally:
             # The adapter would hold the file, and with it the write lock, until the process ends.
             if environment := DuckDBConnectionManager._ENV:

@@ -8,7 +8,9 @@ publisher removes.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from publishing.audit import AUDIT_FILE
 from publishing.build import read_state, run_folder
 from publishing.durable import PublisherBusy, exclusive, fsync_path, fsync_tree, sha256_of, swap_link
 from publishing.release_file import write_release_file
-from publishing.tables import write_tables
+from publishing.tables import makers_digest, periods_of, write_tables
 
 
 class StaleBuild(Permanent):
@@ -72,7 +74,7 @@ def publish(home: Home, run_id: str) -> Published:
         number = (base.number if base else 0) + 1
         folder = home.releases / f".building-{number}"
         folder.mkdir()
-        _fill(home, folder, warehouse, number, state, new)
+        _fill(home, folder, warehouse, number, state, new, base)
         final = home.releases / str(number)
         folder.rename(final)
         fsync_path(home.releases)
@@ -101,12 +103,26 @@ def _new_releases(warehouse: Path) -> tuple[list[str], int]:
     return [release for (release,) in new], known[0] if known else 0
 
 
-def _fill(home: Home, folder: Path, warehouse: Path, number: int, state: dict[str, Any], new: list[str]) -> None:
+def _fill(
+    home: Home,
+    folder: Path,
+    warehouse: Path,
+    number: int,
+    state: dict[str, Any],
+    new: list[str],
+    base: releases.Release | None,
+) -> None:
     from expectations import build_data_docs  # Great Expectations takes seconds to import
 
-    write_release_file(warehouse, folder / "warehouse.duckdb")
-    write_tables(folder / "warehouse.duckdb", folder / "tables")
-    build_data_docs(home, folder / "data_docs")
+    # The copy is the engine's work; the tables, read from the same audited file, are the interpreter's.
+    with ThreadPoolExecutor(1, "release-file") as thread:
+        copied = thread.submit(write_release_file, warehouse, folder / "warehouse.duckdb")
+        makers = makers_digest(warehouse)
+        same = base is not None and base.manifest.get("tables_by") == makers
+        kept = _keep_tables(base, folder / "tables", new) if base and same else set()
+        write_tables(warehouse, folder / "tables", periods_of(warehouse) - kept)
+        build_data_docs(home, folder / "data_docs")
+        copied.result()
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
         path.chmod(0o444)
@@ -116,6 +132,7 @@ def _fill(home: Home, folder: Path, warehouse: Path, number: int, state: dict[st
         "base": state["base"],
         "releases": new,
         "input_digest": state["input_digest"],
+        "tables_by": makers,
         "files": {
             path.relative_to(folder).as_posix(): {"sha256": sha256_of(path), "bytes": path.stat().st_size}
             for path in files
@@ -123,6 +140,30 @@ def _fill(home: Home, folder: Path, warehouse: Path, number: int, state: dict[st
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
     fsync_tree(folder)
+
+
+def _keep_tables(base: releases.Release, tables: Path, new: list[str]) -> set[str]:
+    """Links the tables of the periods that the run did not revise from the release before; returns those periods.
+
+    What is linked is never written again. A file that is not what its manifest says is not handed on: then the
+    period's tables are made anew.
+    """
+    revised = {release.rsplit("-r", 1)[0] for release in new}
+    known: dict[str, list[tuple[Path, str]]] = {}
+    for name, file in base.manifest["files"].items():
+        kind, *inner = Path(name).parts
+        if kind == "tables" and inner[0] not in revised:
+            known.setdefault(inner[0], []).append((base.path / name, file["sha256"]))
+    kept = {
+        period
+        for period, files in known.items()
+        if all(path.is_file() and sha256_of(path) == digest for path, digest in files)
+    }
+    for period in kept:
+        (tables / period).mkdir(parents=True)
+        for path, _ in known[period]:
+            os.link(path, tables / period / path.name)
+    return kept
 
 
 def _prune_runs(home: Home, keep: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,9 @@ def guarded(text: str) -> str:
     return "'" + text if _FORMULA.match(text) else text
 
 
-def ranking_tables(warehouse: Path) -> Iterator[RankingTable]:
-    """Every table of the served file: released periods in order, ``overall`` and each area of their rule set."""
+def ranking_tables(warehouse: Path, periods: Collection[str] | None = None) -> Iterator[RankingTable]:
+    """The tables of the served file: released periods in order (only ``periods`` where given), ``overall`` and each
+    area of their rule set."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         rankings = connection.execute(_RANKINGS).df()
         values = connection.execute(_VALUES).df()
@@ -79,14 +81,14 @@ def ranking_tables(warehouse: Path) -> Iterator[RankingTable]:
     released = {release["period_code"]: release for release in releases}
     for key, rows in rankings.groupby(["period_code", "area"]):
         period, area = str(rows["period_code"].iloc[0]), str(rows["area"].iloc[0])
-        if period in released:
+        if period in released and (periods is None or period in periods):
             yield _table(rows, values_of.get(key), names.get(area, area), released[period])
 
 
-def write_tables(warehouse: Path, folder: Path) -> list[Path]:
-    """Writes ``<period>/<area>.csv|.xlsx|.parquet`` under ``folder`` and returns the paths."""
+def write_tables(warehouse: Path, folder: Path, periods: Collection[str] | None = None) -> list[Path]:
+    """Writes ``<period>/<area>.csv|.xlsx|.parquet`` under ``folder``, of ``periods`` or all; returns the paths."""
     written = []
-    for table in ranking_tables(warehouse):
+    for table in ranking_tables(warehouse, periods):
         stem = folder / table.period_code / table.area
         stem.parent.mkdir(parents=True, exist_ok=True)
         table.frame.to_csv(stem.with_suffix(".csv"), index=False, encoding="utf-8-sig", lineterminator="\r\n")
@@ -96,6 +98,26 @@ def write_tables(warehouse: Path, folder: Path) -> list[Path]:
         workbook.write(table, stem.with_suffix(".xlsx"))
         written += [stem.with_suffix(suffix) for suffix in (".csv", ".parquet", ".xlsx")]
     return written
+
+
+def periods_of(warehouse: Path) -> set[str]:
+    """Codes of the released periods in the served file."""
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        return {code for (code,) in connection.execute("SELECT DISTINCT period_code FROM marts.releases").fetchall()}
+
+
+def makers_digest(warehouse: Path) -> str:
+    """Hex SHA-256 of what a table is made with beside its release: this code, the labels, names and order of metrics.
+
+    Two releases with the same digest have the same bytes in the tables of a period that neither revised.
+    """
+    digest = hashlib.sha256()
+    for path in (Path(__file__), Path(workbook.__file__), Path(__file__).with_name("labels.yaml")):
+        digest.update(path.read_bytes())
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        for table in ("dim_metric", "dim_area"):
+            digest.update(repr(connection.execute(f"SELECT * FROM core.{table} ORDER BY ALL").fetchall()).encode())
+    return digest.hexdigest()
 
 
 def _table(

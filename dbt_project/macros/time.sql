@@ -5,6 +5,11 @@
   substr(cast(cast({{ column }} as date) as string), 1, 7)
 {%- endmacro %}
 
+{# Months counted from year 0: the difference of two is how many months lie between them. #}
+{% macro month_number(month) -%}
+  (12 * cast(substr({{ month }}, 1, 4) as integer) + cast(substr({{ month }}, 6, 2) as integer))
+{%- endmacro %}
+
 {# The last second of a day. #}
 {% macro end_of_day(day) -%}
   cast(cast({{ day }} as string) || ' 23:59:59' as timestamp)

@@ -40,6 +40,8 @@ def open_member(path: Path, name: str) -> Member:
         inner = name[: -len(".gz")]
         with path.open("rb") as packed:
             file = _unpack_gzip(packed, path.stat().st_size, name)
+        if not PurePosixPath(inner).suffix[1:].isalpha():
+            inner += _ending_of(file)
     elif ending == ".zip":
         file, inner = _unpack_zip(path, name)
     else:
@@ -49,6 +51,13 @@ def open_member(path: Path, name: str) -> Member:
     except BaseException:
         file.close()
         raise
+
+
+def _ending_of(file: BinaryIO) -> str:
+    """What a table packed under a name that does not say it (``2022-07.gz``) starts like."""
+    head = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip()
+    file.seek(0)
+    return ".xlsx" if head.startswith(b"PK\x03\x04") else ".json" if head.startswith(b"{") else ".csv"
 
 
 def _format(file: BinaryIO, inner: str, name: str) -> str:

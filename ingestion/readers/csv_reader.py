@@ -27,6 +27,7 @@ from ingestion.readers.headers import (
     is_total,
     map_header,
     no_header,
+    with_width_of,
 )
 from ingestion.readers.table import Chunk, Finding, TableReader
 
@@ -83,6 +84,8 @@ class CsvReader(TableReader):
             raise no_header(self.contract, self.name)
         line = 1 + sum(raw.count(b"\n") for _, raw in records[:index])
         header = map_header(records[index][0], line, self.contract, self.name)
+        rows = [cells for cells, _ in records[index + 1 :] if not is_total(cells, header, self.contract)]
+        header = with_width_of(rows, header)
         for number, (cells, raw) in enumerate(records[:index], start=1):
             if not is_title(cells) or is_header_row(cells, header):
                 raise self._refusal(

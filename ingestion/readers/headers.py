@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingestion.contracts import Contract
 from ingestion.errors import DeliveryRefused
@@ -18,7 +18,9 @@ HEADER_WITHIN = 10
 #: A line above the header with more filled cells than this is no title.
 TITLE_CELLS = 3
 
-_TOTAL = re.compile(r"(本页|本月|本期|累计|全部)?(合计|总计|小计|共计)[::]?\s*(共?\d+(条|件|行|篇|个|次)?)?")
+_TOTAL = re.compile(
+    r"(本页|本月|本期|累计|全部)?(合计|总计|小计|共计)(数|行|\([^)]{1,6}\))?[::]?\s*(共?\d+(条|件|行|篇|个|次)?)?"
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,23 @@ def map_header(cells: Sequence[str], row: int, contract: Contract, file: str) ->
         tuple(column.name for column in missing),
         tuple(position for position, text in enumerate(names) if not text),
     )
+
+
+def with_width_of(rows: Sequence[Sequence[str]], header: HeaderMap) -> HeaderMap:
+    """The header with as many empty columns behind its last name as its first rows have.
+
+    Spreadsheets end the header with empty columns and not the rows, or the rows and not the header. One row alone, or
+    rows that do not agree, prove nothing: a delimiter too many or too few makes a row of another width, too.
+    """
+    rows = [row for row in rows if not is_blank(row)]
+    named = 1 + max(place for place, text in enumerate(header.cells) if text)
+    widths = {len(row) for row in rows}
+    if len(rows) < 2 or len(widths) > 1 or not widths.isdisjoint([header.width, *range(named)]):
+        return header
+    if not all(is_blank(row[named:]) for row in rows):
+        return header
+    cells = header.cells[:named] + ("",) * (widths.pop() - named)
+    return replace(header, cells=cells, unnamed=tuple(place for place, text in enumerate(cells) if not text))
 
 
 def is_header_row(cells: Sequence[str], header: HeaderMap) -> bool:

@@ -33,7 +33,7 @@ class JsonReader(TableReader):
         self._page = Page(file)
         self._runs = self._checked_runs()
         self._first = next(self._runs, [])
-        self._use_header(self._header(self._keys(self._first), bool(self._first)))
+        self._use_header(self._header(self._keys(self._first), self._first))
 
     # -- the page ----------------------------------------------------------------------------------------------
 
@@ -67,9 +67,11 @@ class JsonReader(TableReader):
             keys[name] = key
         return keys
 
-    def _header(self, keys: dict[str, str], has_rows: bool) -> HeaderMap:
-        missing = [column for column in self.contract.columns if has_rows and column.name not in keys]
-        if required := [column.header for column in missing if not column.optional]:
+    def _header(self, keys: dict[str, str], rows: list[dict[str, Any]]) -> HeaderMap:
+        missing = [column for column in self.contract.columns if rows and column.name not in keys]
+        # A page can hold deletions alone, which need only their key and 更新时间.
+        needed = {*self.contract.key, "updated_at"} if self._are_deletions(rows, keys) else self.contract.by_name.keys()
+        if required := [column.header for column in missing if not column.optional and column.name in needed]:
             raise self._refusal(f"no row has {'、'.join(required)}", f"add what {self.contract.title} needs")
         return HeaderMap(
             row=0,
@@ -80,6 +82,10 @@ class JsonReader(TableReader):
             missing_optional=tuple(column.name for column in missing),
             unnamed=(),
         )
+
+    def _are_deletions(self, rows: list[dict[str, Any]], keys: dict[str, str]) -> bool:
+        sync = keys.get("sync_type") if self.contract.has_deletions else None
+        return sync is not None and all(narrow(str(row.get(sync))) == "D" for row in rows)
 
     def _note_new_keys(self, keys: dict[str, str]) -> None:
         """Keys that only later rows have."""

@@ -84,6 +84,13 @@ def test_time_spellings(text: str, read: str | None) -> None:
         assert batch.good["applied_at"].to_pylist() == [dt.datetime.fromisoformat(read)]
 
 
+@pytest.mark.parametrize("never", ["9999-12-31", "9999/12/31", "9999年12月31日", "9999-12-31 23:59:59"])
+def test_a_limit_of_never_is_a_limit(never: str) -> None:
+    rows = [good_row("hotline_dispatches") | {"due_at": never, "sign_due_at": "2022-07-05 08:00:00"}]
+    batch = normalise("hotline_dispatches", rows)
+    assert batch.good["due_at"].to_pylist() == [dt.datetime.fromisoformat("9999-12-31 23:59:59")]
+
+
 def test_a_date_alone_ends_the_day_in_limits_and_ends_only() -> None:
     names = ["dispatched_at", "sign_due_at", "signed_at", "due_at", "extended_due_at", "replied_at", "returned_at"]
     batch = normalise("hotline_dispatches", [good_row("hotline_dispatches") | dict.fromkeys(names, "2022-07-05")])
@@ -93,7 +100,12 @@ def test_a_date_alone_ends_the_day_in_limits_and_ends_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "read"), [("12", 12), ("12.0", 12), ("0", 0), ("007", 7), ("12.5", None), ("1,200", None), ("1e3", None)]
+    ("text", "read"),
+    [
+        *(("12", 12), ("12.0", 12), ("0", 0), ("007", 7), ("12.5", None), ("1,200", None), ("1e3", None)),
+        # A sum or a day counted from it would overflow and stop every later build.
+        *(("-999999999999999", -999999999999999), ("1000000000000000", None), ("9223372036854775807", None)),
+    ],
 )
 def test_integers(text: str, read: int | None) -> None:
     batch = normalise("platform_cases", [good_row("platform_cases") | {"promised_days": text}])
@@ -234,7 +246,11 @@ def test_a_deletion_needs_its_key_and_its_moment_only() -> None:
         ("动态信息", "2022-07-01", None),
         ("整改报告", "2022-07--2022-08", "2022-07--2022-08"),
         ("整改报告", "2022年7月", "2022-07"),
-        ("整改报告", "2022-08--2022-09", None),
+        # A period is any run of whole months, ranked or not.
+        ("整改报告", "2022-8--2022年9月", "2022-08--2022-09"),
+        ("整改报告", "2022-08--2022-08", None),
+        ("整改报告", "2022-08--2022-07", None),
+        ("整改报告", "2022-08--", None),
         ("整改报告", "2022-W27", None),
     ],
 )

@@ -78,6 +78,32 @@ def test_new_input_without_new_figures_refreshes_facts_but_makes_no_revision(hom
     assert query(home, "SELECT count(*), max(revision) FROM marts.releases") == [(2, 1)]
 
 
+def test_tables_of_periods_that_nobody_revised_are_those_of_the_release_before(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_made_run(home, "run1", PERIODS, version=1)
+    publish(home, "run1")
+    kept = f"tables/{PERIODS[0]}/overall.csv"
+    first = (home.current / kept).stat().st_ino
+    hand_made_run(home, "run2", PERIODS, version=1, input_digest="other files, same figures")
+    publish(home, "run2")
+    assert (home.current / kept).stat().st_ino == first
+    # Damaged on disk: not handed on, but made again, the same as before.
+    whole = (home.current / kept).read_bytes()
+    (home.current / kept).chmod(0o644)
+    (home.current / kept).write_bytes(b"x" + whole[1:])
+    hand_made_run(home, "run3", PERIODS, version=1, input_digest="yet other files, same figures")
+    publish(home, "run3")
+    assert (home.current / kept).read_bytes() == whole
+    releases.verify(releases.open_release(home, 3))
+    # Made by other labels: made again.
+    third = (home.current / kept).stat().st_ino
+    monkeypatch.setattr(sys.modules["publishing.publish"], "makers_digest", lambda warehouse: "other labels")
+    hand_made_run(home, "run4", PERIODS, version=1, input_digest="still other files, same figures")
+    publish(home, "run4")
+    assert (home.current / kept).stat().st_ino != third
+
+
 def test_correction_is_a_new_revision_and_the_old_one_stays_readable(home: Home) -> None:
     hand_made_run(home, "run1", PERIODS, version=1)
     publish(home, "run1")

@@ -76,6 +76,25 @@ def test_round_trip(rows: list[list[str]], delimiter: str, end: str, quoting: in
     assert got.bad == []
 
 
+@pytest.mark.parametrize("of_header", [0, 1, 3])
+@pytest.mark.parametrize("of_rows", [0, 1, 3])
+def test_empty_trailing_columns_of_header_and_rows(tmp_path: Path, of_header: int, of_rows: int) -> None:
+    rows = [HEADERS + [""] * of_header, *(row + [""] * of_rows for row in GOOD)]
+    got = sample(tmp_path, lines_of(rows) + "合计(件),3\n")
+    assert got.rows == shown(GOOD)
+    assert got.bad == []
+
+
+def test_one_row_of_another_width_is_damaged(tmp_path: Path) -> None:
+    """A delimiter too many or missing moves values: an empty end does not prove that none moved."""
+    moved = [["GD002", "", *GOOD[1][1:3], *GOOD[1][4:], ""], GOOD[1][:3] + GOOD[1][4:]]
+    for row in moved:
+        got = sample(tmp_path, lines_of([HEADERS, GOOD[0], row, GOOD[2]]))
+        assert got.rows == shown([GOOD[0], GOOD[2]])
+        assert [bad.row for bad in got.bad] == [3]
+    assert sample(tmp_path, lines_of([HEADERS, GOOD[0] + [""]])).rows == []
+
+
 def test_narrowing(tmp_path: Path) -> None:
     row = [" ＧＤ００１　", "发改委\u3000", "  １２３　好 ", "", "", "转办", "ｔ"]
     got = sample(tmp_path, lines_of([HEADERS, row]))
@@ -252,6 +271,8 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
 
 def test_zip_and_gz(tmp_path: Path) -> None:
     assert sample(tmp_path, gzip.compress(TEXT.encode()), "t.csv.gz").rows == shown(GOOD)
+    # The packed name need not repeat the ending.
+    assert sample(tmp_path, gzip.compress(TEXT.encode()), "2022.07.gz").rows == shown(GOOD)
     for inner in ("t.csv", "../../etc/t.csv", "/abs/t.CSV"):
         assert sample(tmp_path, zipped((inner, TEXT.encode())), "t.zip").rows == shown(GOOD)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0123456789abcdef"]

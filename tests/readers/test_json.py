@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestion.contracts import CONTRACTS
 from ingestion.errors import DeliveryRefused
 from ingestion.readers import json_pages
 from tests.readers.helpers import Read, contract_for, read_bytes
@@ -38,6 +39,20 @@ def test_page(tmp_path: Path) -> None:
         ("6.527011990010112E+17", "x", None, "t"),
     ]
     assert (got.numbers, got.rows_in, got.rows_other) == ([1, 2, 3, 4], 4, 0)
+
+
+def test_a_page_of_deletions_needs_keys_and_update_times_alone(tmp_path: Path) -> None:
+    contract = CONTRACTS["hotline_dispatches"]
+    bare = {"工单编号": "T1", "派单序号": 1, "更新时间": "2022-08-01", "同步类型": "Ｄ"}
+
+    def page(*rows: dict[str, Any]) -> Read:
+        return read_bytes(tmp_path, "p.json", json.dumps({"rows": rows}).encode(), contract)
+
+    assert page(bare).rows_in == 1
+    with pytest.raises(DeliveryRefused, match="承办单位"):
+        page(bare, bare | {"同步类型": "U"})
+    with pytest.raises(DeliveryRefused, match="派单序号"):
+        page({name: cell for name, cell in bare.items() if name != "派单序号"})
 
 
 def test_large_pages_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

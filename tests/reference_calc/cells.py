@@ -52,7 +52,7 @@ def text(raw: Raw) -> str:
 
 def is_lost_number(raw: Raw) -> bool:
     """Whether a number code was stored as a number by Excel and has lost digits."""
-    if isinstance(raw, float):
+    if isinstance(raw, (int, float)):
         return abs(raw) >= LOST_FROM
     return bool(_SCIENTIFIC.fullmatch(text(raw)))
 

@@ -9,9 +9,14 @@ with scores as (
         scores.area = 'overall' or exists (
             select 1 from {{ ref('dim_metric') }} as metrics
             where metrics.rule_set = scores.rule_set and metrics.area = scores.area and metrics.is_shrunk
-        ) as has_interval
+        ) as has_interval,
+        evidence.log_odds
     from {{ ref('scored_areas') }} as scores
     inner join {{ ref('dim_unit') }} as units on scores.unit_code = units.unit_code
+    left join {{ ref('lagging_evidence') }} as evidence
+        on scores.period_code = evidence.period_code
+        and scores.unit_code = evidence.unit_code
+        and scores.area = evidence.area
 ),
 
 ranked as (
@@ -36,8 +41,8 @@ pairs as (
         mine.period_code,
         mine.area,
         mine.unit_code,
-        sum({{ one_if('other.rounded_score - mine.rounded_score > rules.z * ' ~ spread) }}) as surely_better,
-        sum({{ one_if('mine.rounded_score - other.rounded_score > rules.z * ' ~ spread) }}) as surely_worse
+        sum({{ one_if('other.rounded_score - mine.rounded_score > rules.rank_z * ' ~ spread) }}) as surely_better,
+        sum({{ one_if('mine.rounded_score - other.rounded_score > rules.rank_z * ' ~ spread) }}) as surely_worse
     from ranked as mine
     inner join ranked as other
         on mine.period_code = other.period_code
@@ -78,7 +83,11 @@ candidates as (
         and compared.rounded_score >= rules.good_score
         and not compared.has_veto
         and (compared.area <> 'overall' or compared.coverage >= rules.good_coverage) as is_good,
-        coalesce(compared.rounded_score < rules.lagging_score, false)
+        -- Where the rule set asks for evidence over months (decision 0010), the one period's score lists nobody.
+        case
+            when compared.log_odds is not null then compared.log_odds >= ln(rules.lagging_odds)
+            else coalesce(compared.rounded_score < rules.lagging_score, false)
+        end
         or (compared.area <> 'overall' and compared.has_veto) as is_lagging,
         coalesce(
             compared.group_size >= rules.listed_group_size

@@ -4,6 +4,21 @@ select 'target equals floor' as fault, rule_set, area, metric
 from {{ ref('metrics') }}
 where weight is not null and (target is null or floor is null or target = floor)
 union all
+-- A floor of 0 or 1, or a certainty, would let one row decide for ever.
+select 'evidence without a floor inside 0 and 1', rule_set, area, metric
+from {{ ref('metrics') }}
+where
+    lagging_share is not null
+    and (floor is null or kind <> 'share' or not (floor > 0 and floor < 1 and lagging_share > 0 and lagging_share < 1))
+union all
+select 'look-back without odds, or the other way round', rule_set, null, null
+from {{ ref('rule_sets') }}
+where (lagging_months is null) <> (lagging_odds is null) or lagging_months < 1 or lagging_odds <= 1
+union all
+select 'no interval of ranks', rule_set, null, null
+from {{ ref('rule_sets') }}
+where rank_z is null or rank_z <= 0
+union all
 select 'area without a scored metric', areas.rule_set, areas.area, null
 from {{ ref('areas') }} as areas
 left join {{ ref('metrics') }} as metrics
