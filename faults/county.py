@@ -178,9 +178,9 @@ def warm() -> None:
         "ingestion.landing", "ingestion.transports", "simulator.generate",
     ):  # fmt: skip
         importlib.import_module(name)
-    from expectations.judge import _asset
+    from expectations.judge import _batches
 
-    _asset()
+    _batches()
     gc.collect()
     gc.freeze()
 

@@ -180,7 +180,7 @@ def _keep_open(place: Workplace, stop: Path) -> None:
 
 def workers() -> Iterator[Variant]:
     """The process of a task killed while the scheduler runs it: the task is tried again and the run ends well."""
-    for task in ("load", "build", "publish"):
+    for task in ("ingest", "build", "publish"):
         yield Variant(f"killed_in_{task}", _worker(task))
 
 
