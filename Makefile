@@ -67,7 +67,7 @@ rebuild: install  ## the served release again from raw files alone, timed; are t
 bench: install  ## county size through the real DAGs against an empty DAG; writes var/bench.json
 	@$(BIN)/python -m ops.bench
 
-faults: install  ## the card of input faults: thousands of damaged deliveries; writes var/faults.json
+faults: install  ## the card of faults: damaged deliveries, kills, full disks, limits; writes var/faults.json
 	@$(BIN)/python -m faults
 
 study: install  ## fairness of the rules on simulated counties, beside raw rates and target-and-slope; writes var/study.json

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ingestion.durable import temporary_beside
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 from ingestion.personal_numbers import excerpt
@@ -35,7 +36,7 @@ def now() -> str:
 def write_json(path: Path, content: object) -> None:
     """Write under a temporary name, fsync and rename: a reader sees the old file or the new one, nothing between."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         with temporary.open("w", encoding="utf-8") as file:
             json.dump(content, file, ensure_ascii=False, indent=1, allow_nan=False)

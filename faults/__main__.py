@@ -1,9 +1,10 @@
-"""``python -m faults``: the card of input faults, printed and stored as ``$TONGBAO_HOME/faults.json``."""
+"""``python -m faults``: the card of faults, printed and stored as ``$TONGBAO_HOME/faults.json``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from faults import card
-from faults.cases import CASES
+from faults.cases import CASES, IN_CHILDREN
+from faults.injection import counted_by, preloaded_again
 from faults.judge import OUTCOMES
 from ingestion.home import Home
 
@@ -20,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     """Exit code 0 when nothing was wrong, 1 when something was."""
     parser = argparse.ArgumentParser(
         prog="python -m faults",
-        description="Thousands of damaged deliveries, each exact, quarantined, refused or wrong.",
+        description="Damaged deliveries and faults of operation: each exact, quarantined, refused or wrong.",
         epilog="cases: " + ", ".join(case.name for case in CASES),
     )
     parser.add_argument("--quick", action="store_true", help="an even stride over every case, under three minutes")
@@ -30,8 +32,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--out", type=Path, help="where the card is stored (default: $TONGBAO_HOME/faults.json)")
     options = parser.parse_args(argv)
-    todo = card.chosen(options.case, options.quick)
     console = Console(stderr=True)
+    if not options.case or IN_CHILDREN & set(options.case):
+        preloaded_again(sys.argv[1:] if argv is None else argv)
+        console.print(f"changes on disk are counted by {counted_by()}", highlight=False)
+    started = time.monotonic()
+    todo = card.chosen(options.case, options.quick)
     with Progress(
         TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=console, disable=not console.is_terminal,
@@ -46,14 +52,14 @@ def main(argv: list[str] | None = None) -> int:
     out = options.out or Home.from_env().root / ("faults-part.json" if partial else "faults.json")
     card.write(tally, out)
     show(tally, Console())
-    print(f"{out}")
+    print(f"{time.monotonic() - started:.0f} s; {out}")
     return 1 if tally.wrong else 0
 
 
 def show(tally: card.Tally, console: Console) -> None:
     """Prints the card and the first wrong variants."""
     report = tally.report()
-    table = Table(title="Input faults", title_justify="left")
+    table = Table(title="Faults", title_justify="left")
     table.add_column("case", no_wrap=True)
     for name in ("variants", *OUTCOMES):
         table.add_column(name.upper() if name != "variants" else name, justify="right")

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +15,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from faults.cases import CASES
+from faults.cases import CASES, IN_CHILDREN
 from faults.cases.rows import POLLOCK
 from faults.judge import OUTCOMES, WRONG, Verdict
-from faults.variants import Variant
+from faults.variants import Variant, every
 from faults.workplace import Workplace
 
 #: Every how manieth variant of a case the quick card runs, and at least how many of each.
 QUICK_STRIDE, QUICK_LEAST = 11, 6
+#: How many of the faults of operation the quick card runs, evenly spread; those that need several runs of the whole
+#: project or the scheduler are left to the whole card.
+QUICK_OPERATION = {
+    **{"worker_killed": 0, "readers": 0, "backfill": 0, "task_boundary": 0, "same_period_twice": 0, "clock": 0},
+    **{"task_twice": 0, "rollback": 1, "rebuild": 1, "failing_audit": 1},
+    **{"kill": 10, "torn_write": 4, "disk_full": 6, "disk_error": 6},
+    **{"small_disk": 2, "read_only": 3, "limits": 5, "flipped_byte": 6},
+}
 
 Told = Callable[[str], None]
 
@@ -32,11 +41,17 @@ class Tally:
 
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
     wrong: list[tuple[str, str, str]] = field(default_factory=list)
+    #: Seconds of work of each case, and what variants have to tell besides their outcome.
+    seconds: Counter[str] = field(default_factory=Counter)
+    notes: list[tuple[str, str, str]] = field(default_factory=list)
     good: int = 0
     delivered: int = 0
 
-    def add(self, case: str, name: str, verdict: Verdict) -> None:
+    def add(self, case: str, name: str, verdict: Verdict, seconds: float = 0) -> None:
         self.outcomes.setdefault(case, Counter())[verdict.outcome] += 1
+        self.seconds[case] += seconds  # type: ignore[assignment]
+        if verdict.why and verdict.outcome != WRONG:
+            self.notes.append((case, name, verdict.why))
         if verdict.outcome == WRONG:
             self.wrong.append((case, name, verdict.why))
         if name.startswith(POLLOCK):
@@ -55,7 +70,12 @@ class Tally:
     def report(self) -> dict[str, Any]:
         """The card as it is stored."""
         rows = [
-            {"case": case.name, "title": case.title, **_counts(self.outcomes[case.name])}
+            {
+                "case": case.name,
+                "title": case.title,
+                **_counts(self.outcomes[case.name]),
+                "seconds": round(self.seconds[case.name]),
+            }
             for case in CASES
             if case.name in self.outcomes
         ]
@@ -64,6 +84,7 @@ class Tally:
             "rows": rows,
             "total": _counts(sum(self.outcomes.values(), Counter())),
             "pollock_good_rows_delivered": None if share is None else round(share, 4),
+            "notes": [{"case": case, "variant": name, "note": note} for case, name, note in sorted(self.notes)],
             "wrong": [{"case": case, "variant": name, "why": why} for case, name, why in sorted(self.wrong)],
         }
 
@@ -78,8 +99,14 @@ def chosen(cases: Sequence[str] = (), quick: bool = False) -> list[tuple[str, Va
     for case in CASES:
         if cases and case.name not in cases:
             continue
+        if quick and not QUICK_OPERATION.get(case.name, 1):
+            continue
         variants = list(case.variants())
-        stride = max(1, min(QUICK_STRIDE, len(variants) // QUICK_LEAST)) if quick else 1
+        if quick and case.name in IN_CHILDREN:
+            variants = every(variants, QUICK_OPERATION[case.name])
+        stride = (
+            max(1, min(QUICK_STRIDE, len(variants) // QUICK_LEAST)) if quick and case.name not in IN_CHILDREN else 1
+        )
         found += [(case.name, variant) for variant in variants[::stride]]
     return found
 
@@ -99,9 +126,9 @@ def run(
     _TODO, _BASE, _KEEP = todo, base, keep
     tally = Tally()
     try:
-        for index, verdict in _verdicts(len(todo), workers):
+        for index, verdict, seconds in _verdicts(len(todo), workers):
             case, variant = todo[index]
-            tally.add(case, variant.name, verdict)
+            tally.add(case, variant.name, verdict, seconds)
             if told:
                 told(case)
     finally:
@@ -109,16 +136,21 @@ def run(
     return tally
 
 
-def _verdicts(count: int, workers: int) -> Iterator[tuple[int, Verdict]]:
+def _verdicts(count: int, workers: int) -> Iterator[tuple[int, Verdict, float]]:
+    operation = [index for index in range(count) if _TODO[index][0] in IN_CHILDREN]
+    inputs = [index for index in range(count) if _TODO[index][0] not in IN_CHILDREN]
     if workers == 1:
-        yield from map(_one, range(count))
+        yield from map(_one, [*operation, *inputs])
         return
-    # Forked, so that the variants (closures) need not travel; started before any thread is.
-    with multiprocessing.get_context("fork").Pool(workers) as pool:
-        yield from pool.imap_unordered(_one, range(count), chunksize=4)
+    # Forked, so that the variants (closures) need not travel; started before any thread is. Those that fork themselves
+    # have workers of their own, in which no library has started a thread, and the long ones come first.
+    for chosen, size in ((operation, 1), (inputs, 4)):
+        with multiprocessing.get_context("fork").Pool(workers) as pool:
+            yield from pool.imap_unordered(_one, chosen, chunksize=size)
 
 
-def _one(index: int) -> tuple[int, Verdict]:
+def _one(index: int) -> tuple[int, Verdict, float]:
+    started = time.monotonic()
     case, variant = _TODO[index]
     place = Workplace(_BASE)
     try:
@@ -130,7 +162,7 @@ def _one(index: int) -> tuple[int, Verdict]:
         shutil.copytree(place.root, target, dirs_exist_ok=True)
         (target / "why.txt").write_text(verdict.why + "\n", encoding="utf-8")
     place.remove()
-    return index, verdict
+    return index, verdict, time.monotonic() - started
 
 
 def write(tally: Tally, path: Path) -> None:

@@ -47,6 +47,8 @@ def delivered(name: str, dataset: str, make: Make, *, month: str = MONTH, manife
 
 def every(items: Sequence[Any], count: int) -> list[Any]:
     """At most ``count`` of the items, evenly spread, the first and the last among them."""
+    if count == 1:
+        return list(items[len(items) // 2 :][:1])
     if len(items) <= count:
         return list(items)
     step = (len(items) - 1) / (count - 1)

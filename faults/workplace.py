@@ -31,8 +31,12 @@ Files = Mapping[str, bytes]
 class Workplace:
     """One variant's folder with ``exports`` and ``home``; gone at the end unless it is kept."""
 
-    def __init__(self, base: Path) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="variant-", dir=base))
+    def __init__(self, base: Path, name: str | None = None) -> None:
+        if name is None:
+            self.root = Path(tempfile.mkdtemp(prefix="variant-", dir=base))
+        else:
+            self.root = base / name
+            self.root.mkdir()
         self.exports = self.root / "exports"
         self.home = Home(self.root / "home")
         os.environ["TONGBAO_PII_KEY"] = f"{KEY_ID}:{SECRET}"

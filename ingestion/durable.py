@@ -2,17 +2,108 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import functools
+import glob
 import os
+import re
+import shutil
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
-from ingestion.errors import Transient
+from ingestion.errors import StorageFailed, TongbaoError, Transient
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Seconds that a second load or pull of the same dataset waits for the first.
 LOCK_WAIT_SECONDS = 1800.0
+
+
+#: System errors that say that the place of the state or a limit of the process is at fault, and neither code nor data.
+_STORAGE_ERRORS = {
+    number: os.strerror(number)
+    for number in (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    )
+}
+_SQLITE_ERRORS = {
+    sqlite3.SQLITE_FULL: os.strerror(errno.ENOSPC),
+    sqlite3.SQLITE_IOERR: os.strerror(errno.EIO),
+    sqlite3.SQLITE_READONLY: os.strerror(errno.EROFS),
+    sqlite3.SQLITE_CANTOPEN: "unable to open database file",
+    sqlite3.SQLITE_NOMEM: os.strerror(errno.ENOMEM),
+    sqlite3.SQLITE_PERM: os.strerror(errno.EACCES),
+}
+_IN_TEXT = re.compile("|".join(map(re.escape, _STORAGE_ERRORS.values())))
+
+
+def storage_reason_in(text: str) -> str | None:
+    """The system's words for a fault of the place of the state, where the text holds them."""
+    found = _IN_TEXT.search(text)
+    return found[0] if found else None
+
+
+def storage_reason(error: BaseException) -> str | None:
+    """Why the place of the state is at fault for this error, in the system's words; None where it is not.
+
+    Engines tell it in their own ways: DuckDB and Arrow in their texts, SQLite by a code.
+    """
+    each: BaseException | None = error
+    while each is not None:
+        if isinstance(each, OSError) and each.errno in _STORAGE_ERRORS:
+            return _STORAGE_ERRORS[each.errno]
+        if isinstance(each, MemoryError):
+            return os.strerror(errno.ENOMEM)
+        if isinstance(each, sqlite3.Error):
+            code = getattr(each, "sqlite_errorcode", None)
+            if code is not None and code & 0xFF in _SQLITE_ERRORS:
+                return _SQLITE_ERRORS[code & 0xFF]
+        engine = type(each).__module__.partition(".")[0] in ("duckdb", "_duckdb", "pyarrow")
+        if engine or isinstance(each, (OSError, RuntimeError)):
+            if type(each).__name__ == "OutOfMemoryException" or "bad_alloc" in str(each):
+                return os.strerror(errno.ENOMEM)
+            if "can't start new thread" in str(each) or "Resource temporarily unavailable" in str(each):
+                return "no more threads"
+            if "fsync failed" in str(each):  # DuckDB gives no other word for it
+                return os.strerror(errno.EIO)
+            if found := storage_reason_in(str(each)):
+                return found
+        each = each.__cause__ or each.__context__
+    return None
+
+
+def naming_storage_faults(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """For the entry points of a task: an error of the place of the state becomes StorageFailed with its reason.
+
+    Other errors pass as they are. The chain is cut: an engine's text can hold a cell.
+    """
+
+    def wrap(work: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(work)
+        def guarded(*arguments: P.args, **named: P.kwargs) -> R:
+            try:
+                return work(*arguments, **named)
+            except TongbaoError:
+                raise
+            except Exception as error:
+                reason = storage_reason(error)
+                if reason is None:
+                    raise
+            raise StorageFailed(
+                f"{what}: {reason}. What was there before is untouched; give the home room, rights and limits, "
+                "then run this again"
+            )
+
+        return guarded
+
+    return wrap
 
 
 def sync(path: Path) -> None:
@@ -22,6 +113,25 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name beside ``path`` for what will become it, of this process; what killed ones left of it is taken away."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        number = left.name.split(".")[-2]
+        if number == str(os.getpid()) or not _runs(number):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _runs(number: str) -> bool:
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, ValueError):
+        return True
+    return True
 
 
 def put(made: Path, target: Path) -> None:

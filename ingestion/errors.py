@@ -43,6 +43,11 @@ def without_text(error: Exception) -> TongbaoError:
     return Transient(told) if isinstance(error, OSError) else Unforeseen(told)
 
 
+class StorageFailed(Transient):
+    """The place where the state lies took no more: a full or failing disk, a folder that may not be written, a limit of
+    the process. What was there before is untouched; the same run again is right once there is room."""
+
+
 class SourceUnavailable(Transient):
     """A source system did not answer within the deadline, or answered with an error of its own."""
 

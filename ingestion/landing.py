@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingestion.contracts import SYSTEMS
-from ingestion.durable import locked, put, sync
+from ingestion.durable import locked, naming_storage_faults, put, storage_reason, sync
 from ingestion.errors import BadParameter, DeliveryRefused, TongbaoError
 from ingestion.home import Home
 from ingestion.ledger import Attempt, Ledger, NewAttempt, checked, now
@@ -52,6 +54,7 @@ def raw_zone(home: Home) -> Path:
     return home.objects
 
 
+@naming_storage_faults("pull")
 def pull(
     home: Home, source: Source, system: str, dataset: str, month: str, *, progress: Progress | None = None
 ) -> Delivery:
@@ -87,7 +90,9 @@ def pull(
             raise
         except Exception as error:
             # Of an error that is not ours only the kind is kept: its text may hold what a file holds.
-            ledger.record_failure(system, dataset, month, pulled_at, f"unexpected {type(error).__name__}")
+            reason = storage_reason(error) or f"unexpected {type(error).__name__}"
+            with contextlib.suppress(sqlite3.Error, OSError):  # on a full disk the ledger takes no row either
+                ledger.record_failure(system, dataset, month, pulled_at, reason)
             raise
         finally:
             _empty(incoming)

@@ -7,6 +7,7 @@ process leaves the state before or the state after. Rows are only ever added:
 * ``attempts`` - one file of a delivery, or the failed pull itself (no file);
 * ``decisions`` - what a load decided about an attempt; the newest one counts;
 * ``replacements`` - landed bytes that are not kept as they were delivered: someone was erased, or their time was over.
+* ``seals`` - the hash of what was staged of an accepted attempt; the newest one counts.
 
 A *landing* is an attempt that brought new bytes; its ``landing_id`` is the attempt's id. Times are Beijing wall time.
 """
@@ -14,9 +15,10 @@ A *landing* is an attempt that brought new bytes; its ``landing_id`` is the atte
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -65,6 +67,10 @@ CREATE TABLE IF NOT EXISTS replacements (
     record TEXT NOT NULL, replaced_at TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS replacements_by_sha256 ON replacements (sha256);
+CREATE TABLE IF NOT EXISTS seals (
+    seal_id INTEGER PRIMARY KEY AUTOINCREMENT, attempt_id INTEGER NOT NULL REFERENCES attempts, seal TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS seals_by_attempt ON seals (attempt_id);
 CREATE INDEX IF NOT EXISTS decisions_by_attempt ON decisions (attempt_id);
 CREATE INDEX IF NOT EXISTS attempts_by_delivery ON attempts (delivery_id);
 CREATE VIEW IF NOT EXISTS attempt_states AS
@@ -178,6 +184,8 @@ class Decision:
     rows_quarantined: int = 0
     rows_other: int = 0
     findings: int = 0
+    #: Of an accepted file: the hash of what was staged of it (``seal_of``).
+    seal: str | None = None
 
 
 def now() -> dt.datetime:
@@ -200,6 +208,18 @@ def findings_path(home: Home, dataset: str, month: str, landing_id: int) -> Path
     return home.root / "findings" / dataset / month / f"{landing_id}.parquet"
 
 
+def seal_of(home: Home, dataset: str, month: str, landing_id: int) -> str:
+    """Hex SHA-256 over what is staged of a landing: typed rows, quarantine and findings, each where there is one."""
+    digest = hashlib.sha256()
+    for place in (staged_path, quarantine_path, findings_path):
+        try:
+            with place(home, dataset, month, landing_id).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except FileNotFoundError:
+            digest.update(b"-")
+    return digest.hexdigest()
+
+
 class Ledger:
     """The ledger of one home. Opens and closes its connection for each call: nothing is held between."""
 
@@ -219,7 +239,8 @@ class Ledger:
             connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute("PRAGMA foreign_keys = ON")
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'replacements'").fetchone():
+            there = "SELECT count(*) FROM sqlite_master WHERE name IN ('replacements', 'seals_by_attempt')"
+            if connection.execute(there).fetchone()[0] < 2:
                 connection.executescript("BEGIN IMMEDIATE;" + _TABLES + "COMMIT;")
             connection.row_factory = sqlite3.Row
             if write:
@@ -294,7 +315,7 @@ class Ledger:
 
     def decide(self, decisions: Iterable[Decision]) -> None:
         """Accepts or refuses the files of a delivery in one transaction: all of them, or none."""
-        moment = now().isoformat(sep=" ")
+        moment, decided = now().isoformat(sep=" "), list(decisions)
         with self._connection(write=True) as connection:
             connection.executemany(
                 "INSERT INTO decisions (attempt_id, outcome, reason, decided_at, rows_in, rows_loaded,"
@@ -311,9 +332,19 @@ class Ledger:
                         each.rows_other,
                         each.findings,
                     )
-                    for each in decisions
+                    for each in decided
                 ],
             )
+            self._seal(connection, {each.attempt_id: each.seal for each in decided if each.seal})
+
+    def seal_again(self, dataset: str, month: str, attempt_id: int) -> None:
+        """Records the hash of what is staged now of an accepted attempt: after whatever writes it anew on purpose."""
+        with self._connection(write=True) as connection:
+            self._seal(connection, {attempt_id: seal_of(self.home, dataset, month, attempt_id)})
+
+    @staticmethod
+    def _seal(connection: sqlite3.Connection, seals: Mapping[int, str]) -> None:
+        connection.executemany("INSERT INTO seals (attempt_id, seal) VALUES (?, ?)", list(seals.items()))
 
     def record_replacement(self, sha256: str, replaced_by: str | None, why: str, record: str) -> None:
         """Writes that landed bytes are kept as others (None: not at all), and by which record (erasure, retention)."""
@@ -406,6 +437,12 @@ class Ledger:
         for row in rows:
             names.setdefault(row["sha256"], set()).add(row["file"])
         return names
+
+    def seals(self) -> dict[int, str]:
+        """Attempt -> the hash of what was staged of it; attempts of an older version of this program have none."""
+        with self._connection() as connection:
+            rows = connection.execute("SELECT attempt_id, seal FROM seals ORDER BY seal_id").fetchall()
+        return {row[0]: row[1] for row in rows}
 
     def delivered_months(self) -> list[tuple[str, str]]:
         """(dataset, month) of every delivery that was accepted, sorted."""

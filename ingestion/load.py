@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from ingestion.contracts import Contract, contract_of
-from ingestion.durable import locked
+from ingestion.durable import locked, naming_storage_faults, storage_reason
 from ingestion.errors import DeliveryMissing, DeliveryRefused, Permanent
 from ingestion.home import Home
 from ingestion.landing import Progress, object_path, sha256_of
@@ -26,6 +26,7 @@ from ingestion.ledger import (
     checked,
     findings_path,
     quarantine_path,
+    seal_of,
     staged_path,
 )
 from ingestion.normalize import Normalizer, connect
@@ -73,6 +74,7 @@ class LoadResult:
 Validate = Callable[[Home, StagedDelivery], None]
 
 
+@naming_storage_faults("load")
 def load(
     home: Home,
     dataset: str,
@@ -120,12 +122,14 @@ def load(
                 file.rows_quarantined,
                 file.rows_other,
                 file.findings,
+                seal_of(home, dataset, month, file.landing_id),
             )
             for file in files
         )
     return LoadResult(dataset, month, "accepted", tuple(files))
 
 
+@naming_storage_faults("rebuild")
 def rebuild(home: Home, datasets: Iterable[str] | None = None, *, progress: Progress | None = None) -> int:
     """Makes the staged Parquet, quarantine and findings of everything accepted again from raw zone and ledger.
 
@@ -161,17 +165,45 @@ def rebuild(home: Home, datasets: Iterable[str] | None = None, *, progress: Prog
 
 def restage(home: Home, accepted: Sequence[Attempt], *, progress: Progress | None = None) -> None:
     """Makes the staged Parquet, quarantine and findings of these accepted files again; raises as ``rebuild`` does."""
+    ledger = Ledger(home)
     for done, attempt in enumerate(accepted):
         if progress:
             progress(f"{attempt.dataset} {attempt.month}", done, len(accepted))
-        with locked(home.staged / attempt.dataset, f"rebuild of {attempt.dataset}"):
-            (file,) = _stage_all(home, contract_of(attempt.dataset), [attempt], None)
+        _remake(home, ledger, attempt)
+
+
+@naming_storage_faults("restore")
+def restore(home: Home) -> list[str]:
+    """Makes again, from the raw zone, what is staged of accepted files and is gone or no longer as it was accepted.
+
+    A flipped byte in a Parquet file would else be read as another value. Returns ``dataset month file`` of what was
+    made again. Raises what ``rebuild`` raises.
+    """
+    ledger, made = Ledger(home), []
+    seals = ledger.seals()
+    for attempt in ledger.attempts():
+        if attempt.outcome != "accepted":
+            continue
+        place = (home, attempt.dataset, attempt.month, attempt.attempt_id)
+        seal = seals.get(attempt.attempt_id)
+        if staged_path(*place).is_file() and (seal is None or seal_of(*place) == seal):
+            continue
+        _remake(home, ledger, attempt)
+        made.append(f"{attempt.dataset} {attempt.month} {attempt.file}")
+    return made
+
+
+def _remake(home: Home, ledger: Ledger, attempt: Attempt) -> None:
+    with locked(home.staged / attempt.dataset, f"rebuild of {attempt.dataset}"):
+        (file,) = _stage_all(home, contract_of(attempt.dataset), [attempt], None)
         then = (attempt.rows_in, attempt.rows_loaded, attempt.rows_quarantined)
         if then != (file.rows_in, file.rows_loaded, file.rows_quarantined):
             raise Permanent(
                 f"{attempt.dataset} {attempt.month} {attempt.file}: accepted with {then[0]} rows, {then[2]} of them in "
                 f"quarantine; rebuilt with {file.rows_in} and {file.rows_quarantined}: has a contract changed?"
             )
+        # A newer library may write other bytes for the same rows.
+        ledger.seal_again(attempt.dataset, attempt.month, attempt.attempt_id)
 
 
 def _stage_all(
@@ -189,6 +221,8 @@ def _stage_all(
             try:
                 files.append(stage(home, path, attempt, normalizer, progress))
             except (duckdb.Error, pa.lib.ArrowException) as error:
+                if storage_reason(error):
+                    raise  # no fault of the file: it must not be refused for it
                 # The engines' texts can hold a cell: only its kind goes on, and the chain is cut.
                 raise DeliveryRefused(f"{attempt.file}: could not be typed ({type(error).__name__})") from None
         return files

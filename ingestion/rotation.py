@@ -81,6 +81,7 @@ def rotate(home: Home, *, rekey_expired: bool = False, progress: Progress | None
     for file in expired:
         with locked(home.staged / file.dataset, f"key rotation of {file.dataset}"):
             _rekey(file.path, key_of(home))
+            Ledger(home).seal_again(file.dataset, file.month, file.landing_id)
     if not _not_of(home, key_of(home).mark):
         previous_key_path(home).unlink(missing_ok=True)
     return Rotation(key_of(home).key_id, len(again), tuple(_name(file) for file in expired))

@@ -7,6 +7,7 @@ import json
 import duckdb
 
 from ingestion.contracts import CONTRACTS
+from ingestion.durable import naming_storage_faults
 from ingestion.errors import AuditFailed
 from ingestion.home import Home
 from publishing import settings
@@ -19,6 +20,7 @@ from publishing.previous import TABLES
 AUDIT_FILE = "audit.json"
 
 
+@naming_storage_faults("audit")
 def audit(home: Home, run_id: str) -> None:
     """Checks the run's warehouse as a whole before anyone can read it; raises AuditFailed with every reason found.
 
@@ -27,16 +29,21 @@ def audit(home: Home, run_id: str) -> None:
     from expectations import validate_published  # Great Expectations takes seconds to import
 
     run_dir = run_folder(home, run_id)
-    read_state(run_dir)
+    state = read_state(run_dir)
     warehouse = run_dir / "warehouse.duckdb"
     with exclusive(run_dir, f"run {run_id}"):
         (run_dir / AUDIT_FILE).unlink(missing_ok=True)
+        built = sha256_of(warehouse)
+        if built != state["warehouse_sha256"]:
+            raise AuditFailed(
+                f"the warehouse of run {run_id} is not as its build left it: damaged on disk; build it again"
+            )
         with duckdb.connect(str(warehouse), read_only=True) as connection:
             problems = unreconciled(connection) + lost_history(connection) + personal_columns(connection)
         if problems:
             raise AuditFailed("\n  ".join([f"run {run_id} is not published:", *problems]))
         validate_published(home, warehouse, run_dir)
-        write_text(run_dir / AUDIT_FILE, json.dumps({"warehouse_sha256": sha256_of(warehouse)}))
+        write_text(run_dir / AUDIT_FILE, json.dumps({"warehouse_sha256": built}))
 
 
 def unreconciled(connection: duckdb.DuckDBPyConnection) -> list[str]:

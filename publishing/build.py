@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
@@ -14,16 +15,20 @@ from typing import Any
 import duckdb
 
 from ingestion import rotation
-from ingestion.errors import BadParameter, BuildFailed
+from ingestion.durable import naming_storage_faults
+from ingestion.errors import BadParameter, BuildFailed, Permanent
 from ingestion.home import Home
 from ingestion.ledger import Ledger
+from ingestion.load import restore
 from ingestion.period import Period
 from publishing import inputs, releases, settings
 from publishing.dbt_run import DBT_PROJECT, dbt_build, seeds_folder
-from publishing.durable import PublisherBusy, exclusive, fsync_path, write_text
+from publishing.durable import PublisherBusy, exclusive, fsync_path, sha256_of, write_text
 from publishing.plan import delivered_pairs, missing_deliveries
 from publishing.previous import copy_previous, published_periods
 from publishing.releases import Release, next_number
+
+log = logging.getLogger("tongbao.publishing")
 
 #: What a build leaves beside its warehouse, for audit and publish.
 STATE_FILE = "build.json"
@@ -42,6 +47,7 @@ def read_state(run_dir: Path) -> dict[str, Any]:
         raise BadParameter(f"run {run_dir.name} has no finished build; build it first") from None
 
 
+@naming_storage_faults("build")
 def build(
     home: Home,
     periods: list[str],
@@ -67,6 +73,7 @@ def build(
         base = releases.newest(home)
         if base is not None:
             releases.verify_warehouse(base)
+        _restore_staged(home)
         key = rotation.key_of_staged(home)
         digest = input_digest(home, project)
         lay_inputs(home, warehouse, wanted, run_id, reason, digest, base)
@@ -79,10 +86,23 @@ def build(
             "periods": wanted,
             "base": base.number if base else None,
             "input_digest": digest,
+            "warehouse_sha256": sha256_of(warehouse),
             "dbt": asdict(summary),
         }
         write_text(run_dir / STATE_FILE, json.dumps(state, ensure_ascii=False, indent=1))
     return warehouse
+
+
+def _restore_staged(home: Home) -> None:
+    """What was accepted and is damaged or gone from staged/ is made again from the raw zone: never read as it is."""
+    try:
+        made = restore(home)
+    except Permanent as error:
+        raise BuildFailed(
+            f"accepted files are gone from staged/ or damaged, and cannot be made again: {error}; load them again"
+        ) from None
+    for name in made:
+        log.warning("%s was damaged in staged/ and has been made again from the raw zone", name)
 
 
 def lay_inputs(

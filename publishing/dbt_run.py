@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.collector import collector_paused
-from ingestion.errors import BuildFailed
+from ingestion.durable import storage_reason, storage_reason_in, temporary_beside
+from ingestion.errors import BuildFailed, StorageFailed
 from ingestion.home import PROJECT, Home
 from ingestion.profile import county, delivered_datasets
 from publishing.seeds import overlaid
@@ -101,6 +102,8 @@ def dbt_build(
             DuckDBConnectionManager.close_all_connections()
     results = getattr(outcome.result, "results", None)
     if results is None:
+        if outcome.exception and (reason := storage_reason(outcome.exception)):
+            raise StorageFailed(f"dbt did not start: {reason}")
         raise BuildFailed(f"dbt did not start: {without_values(str(outcome.exception or 'no result'))}")
     summary = summarise(results)
     if summary.failures or not outcome.success:
@@ -108,7 +111,9 @@ def dbt_build(
         shown = summary.failures[:_SHOWN]
         if more := len(summary.failures) - len(shown):
             shown.append(f"… and {more} more, see {target / 'dbt.log'}")
-        raise BuildFailed("\n  ".join([f"dbt: {counts}", *shown]))
+        told = "\n  ".join([f"dbt: {counts}", *shown])
+        # A full disk is no fault of a model, and may have room at the next try.
+        raise StorageFailed(told) if storage_reason_in(told) else BuildFailed(told)
     _keep_cache(home, project, target)
     return summary
 
@@ -170,6 +175,6 @@ def _keep_cache(home: Home, project: Path, target: Path) -> None:
         return
     cached = _cache(home, project)
     cached.parent.mkdir(exist_ok=True)
-    temporary = cached.with_name(f".{target.parent.name}.tmp")
+    temporary = temporary_beside(cached)
     shutil.copyfile(target / _PARSE_CACHE, temporary)
     temporary.replace(cached)

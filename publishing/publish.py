@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 
+from ingestion.durable import naming_storage_faults
 from ingestion.errors import AuditFailed, BadParameter, Permanent
 from ingestion.home import Home
 from publishing import releases, settings
@@ -41,12 +42,14 @@ class Published:
     number: int | None = None
 
 
+@naming_storage_faults("publish")
 def publish(home: Home, run_id: str) -> Published:
     """Publishes the run's warehouse where it holds anything new; one publisher at a time.
 
-    Raises BadParameter where the run was not built or has not passed its audit, AuditFailed where its file is not the
-    one that passed, StaleBuild where another run was published in between, PublisherBusy (may be retried) where
-    another publisher does not come to an end.
+    Published already by the same build, nothing is done again and the same is returned. Raises BadParameter where the
+    run was not built or has not passed its audit, AuditFailed where its file is not the one that passed, StaleBuild
+    where another run was published in between, PublisherBusy (may be retried) where another publisher does not come to
+    an end.
     """
     run_dir = run_folder(home, run_id)
     state = read_state(run_dir)
@@ -54,6 +57,11 @@ def publish(home: Home, run_id: str) -> Published:
     with exclusive(home.published, "publishing"):
         _check_audited(run_dir, warehouse)
         base = releases.newest(home)
+        if base and (base.manifest["run_id"], base.manifest["base"]) == (run_id, state["base"]):
+            # This run is published: a task killed after its swap, or run twice. What it had left to do is done now.
+            releases.clean(home)
+            releases.prune(home)
+            return Published(releases=base.manifest["releases"], number=base.number)
         if (base.number if base else None) != state["base"]:
             raise StaleBuild(
                 f"run {run_id} continues release {state['base']}, but release {base and base.number} is newer"

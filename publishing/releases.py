@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ingestion.durable import naming_storage_faults
 from ingestion.errors import AuditFailed, BadParameter
 from ingestion.home import Home
 from ingestion.personal_numbers import masked
@@ -121,6 +122,7 @@ def verify_warehouse(release: Release) -> None:
         )
 
 
+@naming_storage_faults("rollback")
 def rollback(home: Home, to: int | None = None, reason: str = "") -> Release:
     """Serves an earlier release again (default: the one before the served) and leaves a record of it.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import shutil
-import tempfile
 from pathlib import Path
 
+from ingestion.durable import temporary_beside
 from ingestion.errors import BadParameter
 
 
@@ -31,7 +31,8 @@ def overlaid(base: Path, own: Path | None, store: Path) -> Path:
     folder = store / digest.hexdigest()[:16]
     if not folder.is_dir():
         store.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=store, prefix="."))
+        made = temporary_beside(folder)
+        made.mkdir()
         for name, path in files.items():
             shutil.copyfile(path, made / name)
         try:

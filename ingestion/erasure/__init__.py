@@ -186,6 +186,7 @@ def _stage_again(home: Home, person: Person, journal: Journal, progress: Progres
         with locked(home.staged / attempt.dataset, f"erasure of {attempt.dataset}"):
             path = home.staged / attempt.dataset / attempt.month / f"{attempt.attempt_id}.parquet"
             staged_without(path, person, key_of(home), journal.surrogate)
+            ledger.seal_again(attempt.dataset, attempt.month, attempt.attempt_id)
     return _remove_runs(home)
 
 

@@ -6,6 +6,7 @@ retry and stop (ingestion.errors). Messages name places, files and figures; neve
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from collections.abc import Callable
@@ -134,6 +135,10 @@ def retrying(limits: Limits, deadline: Deadline, on: type[Exception] = Transient
     )
 
 
+#: Seconds within which a new thread has begun, on however busy a machine.
+_BEGIN_SECONDS = 30.0
+
+
 def bounded(work: Callable[[], T], deadline: Deadline, what: str, stop: Callable[[], Any]) -> T:
     """The result of ``work``, or SourceUnavailable at the deadline, whatever the network does meanwhile.
 
@@ -144,16 +149,22 @@ def bounded(work: Callable[[], T], deadline: Deadline, what: str, stop: Callable
     result: list[T] = []
     failure: list[BaseException] = []
 
+    begun, done = threading.Event(), threading.Event()
+
     def run() -> None:
+        begun.set()
         try:
             result.append(work())
         except BaseException as error:  # handed to the caller below
             failure.append(error)
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=run, name="tongbao-transport", daemon=True)
-    thread.start()
-    thread.join(max(deadline.remaining(), 0.0))
-    if thread.is_alive():
+    # Thread.start would wait without end for a thread that has no memory to begin with.
+    _thread.start_new_thread(run, ())
+    if not begun.wait(_BEGIN_SECONDS):
+        raise MemoryError(f"{what}: no thread began within {_BEGIN_SECONDS:g} s")
+    if not done.wait(max(deadline.remaining(), 0.0)):
         stop()
         raise SourceUnavailable(f"{what}: not finished within the deadline of {deadline.seconds:g} s")
     if failure:

@@ -16,7 +16,7 @@ from ingestion.contracts import CONTRACTS
 from ingestion.errors import AuditFailed, BadParameter, BuildFailed
 from ingestion.home import Home
 from ingestion.ledger import Decision, Ledger, NewAttempt, staged_path
-from publishing import build, plan, publish
+from publishing import audit, build, plan, publish
 from publishing.build import input_digest
 from publishing.dbt_run import without_values
 from tests.publishing.warehouses import hand_made_run
@@ -145,6 +145,18 @@ def test_damaged_base_stops_the_build(home: Home) -> None:
         file.write(b"\xff")
     with pytest.raises(AuditFailed, match="release 1 is damaged"):
         build(home, ["2022-06"], "run-1", project=MINI)
+
+
+def test_a_warehouse_damaged_between_build_and_audit_does_not_pass(home: Home) -> None:
+    deliver_all(home, "2022-07")
+    warehouse = build(home, ["2022-07"], "run-1", project=MINI)
+    with warehouse.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    with pytest.raises(AuditFailed, match=r"run run-1 is not as its build left it.*build it again"):
+        audit(home, "run-1")
 
 
 def test_failing_test_is_named_without_values_and_nothing_is_ready_to_publish(home: Home) -> None:

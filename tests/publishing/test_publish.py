@@ -142,6 +142,21 @@ def test_run_built_on_an_older_release_is_refused(home: Home) -> None:
     assert query(home, "SELECT DISTINCT value FROM marts.period_totals") == [(1.0,)]
 
 
+def test_a_run_published_twice_is_told_what_it_published(home: Home) -> None:
+    """A task killed after its swap is started again, and a scheduler may start one twice: nothing is stale then."""
+    hand_made_run(home, "run1", PERIODS, version=1)
+    first = publish(home, "run1")
+    before = sorted(home.published.rglob("*"))
+    (home.releases / ".building-old-0").mkdir()
+    assert publish(home, "run1") == first
+    assert sorted(home.published.rglob("*")) == before
+    # Built anew on what it published itself, the run is another one.
+    hand_made_run(home, "run2", PERIODS, version=2)
+    publish(home, "run2")
+    with pytest.raises(StaleBuild):
+        publish(home, "run1")
+
+
 def test_second_publisher_says_so(home: Home) -> None:
     code = (
         "import sys, time; from pathlib import Path; from publishing.durable import exclusive\n"
