@@ -13,13 +13,14 @@ from rich.table import Table
 
 from faults import card
 from faults.cases import CASES, IN_CHILDREN
+from faults.county import NotPrepared
 from faults.injection import counted_by, preloaded_again
 from faults.judge import OUTCOMES
 from ingestion.home import Home
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0 when nothing was wrong, 1 when something was."""
+    """Exit code 0 when nothing was wrong, 1 when something was, 2 when the faults could not be prepared."""
     parser = argparse.ArgumentParser(
         prog="python -m faults",
         description="Damaged deliveries and faults of operation: each exact, quarantined, refused or wrong.",
@@ -37,16 +38,11 @@ def main(argv: list[str] | None = None) -> int:
         preloaded_again(sys.argv[1:] if argv is None else argv)
         console.print(f"changes on disk are counted by {counted_by()}", highlight=False)
     started = time.monotonic()
-    todo = card.chosen(options.case, options.quick)
-    with Progress(
-        TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=console, disable=not console.is_terminal,
-    ) as progress:  # fmt: skip
-        bar = progress.add_task("faults", total=len(todo))
-        tally = card.run(
-            todo, workers=options.workers, keep=options.keep,
-            told=lambda case: progress.update(bar, advance=1, description=case),
-        )  # fmt: skip
+    try:
+        tally = carried_out(options, console)
+    except NotPrepared as error:
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        return 2
     # A part of the card must not pass for the whole.
     partial = bool(options.case) or options.quick
     out = options.out or Home.from_env().root / ("faults-part.json" if partial else "faults.json")
@@ -54,6 +50,20 @@ def main(argv: list[str] | None = None) -> int:
     show(tally, Console())
     print(f"{time.monotonic() - started:.0f} s; {out}")
     return 1 if tally.wrong else 0
+
+
+def carried_out(options: argparse.Namespace, console: Console) -> card.Tally:
+    """Runs the chosen rows; ``NotPrepared`` where the homes for them could not be made."""
+    todo = card.chosen(options.case, options.quick)
+    with Progress(
+        TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console, disable=not console.is_terminal,
+    ) as progress:  # fmt: skip
+        bar = progress.add_task("faults", total=len(todo))
+        return card.run(
+            todo, workers=options.workers, keep=options.keep,
+            told=lambda case: progress.update(bar, advance=1, description=case),
+        )  # fmt: skip
 
 
 def show(tally: card.Tally, console: Console) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from faults.cases import CASES, IN_CHILDREN
 from faults.cases.rows import POLLOCK
+from faults.county import tasks
 from faults.judge import OUTCOMES, WRONG, Verdict
 from faults.variants import Variant, every
 from faults.workplace import Workplace
@@ -126,6 +127,9 @@ def run(
     _TODO, _BASE, _KEEP = todo, base, keep
     tally = Tally()
     try:
+        if any(case in IN_CHILDREN for case, _ in todo):
+            # Here and once: a worker would make the homes for itself, and a fault of theirs is no variant's verdict.
+            tasks()
         for index, verdict, seconds in _verdicts(len(todo), workers):
             case, variant = todo[index]
             tally.add(case, variant.name, verdict, seconds)
@@ -150,7 +154,7 @@ def _verdicts(count: int, workers: int) -> Iterator[tuple[int, Verdict, float]]:
 
 
 def _one(index: int) -> tuple[int, Verdict, float]:
-    started = time.monotonic()
+    started, environment = time.monotonic(), dict(os.environ)
     case, variant = _TODO[index]
     place = Workplace(_BASE)
     try:
@@ -162,7 +166,15 @@ def _one(index: int) -> tuple[int, Verdict, float]:
         shutil.copytree(place.root, target, dirs_exist_ok=True)
         (target / "why.txt").write_text(verdict.why + "\n", encoding="utf-8")
     place.remove()
+    _put_back(environment)
     return index, verdict, time.monotonic() - started
+
+
+def _put_back(environment: dict[str, str]) -> None:
+    """What a variant set in its environment is not the next one's."""
+    for name in set(os.environ) - set(environment):
+        del os.environ[name]
+    os.environ.update(environment)
 
 
 def write(tally: Tally, path: Path) -> None:

@@ -54,10 +54,25 @@ class Task:
 
     def place(self, base: Workplace) -> Workplace:
         """Lays the task's home and exports into the variant's folder."""
-        shutil.copytree(self.template / "home", base.home.root, symlinks=True, dirs_exist_ok=True)
-        if (self.template / "exports").exists():
-            shutil.copytree(self.template / "exports", base.exports)
-        return base
+        return laid(self.template, base)
+
+
+class NotPrepared(RuntimeError):
+    """The homes in which the faults strike could not be made: nothing can be said of any fault."""
+
+
+def laid(template: Path, place: Workplace) -> Workplace:
+    """Lays a prepared home, and its exports where it has some, into the variant's folder."""
+    shutil.copytree(template / "home", place.home.root, symlinks=True, dirs_exist_ok=True)
+    if (template / "exports").exists():
+        shutil.copytree(template / "exports", place.exports)
+    return place
+
+
+def prepared(name: str) -> Path:
+    """A home of the whole county by name, made now where no task was asked for before."""
+    tasks()
+    return folder() / "whole" / name
 
 
 # -- what the tasks do, as the DAGs do it ----------------------------------------------------------------------------
@@ -142,7 +157,7 @@ def tasks() -> dict[str, Task]:
     ]
     for ran in [ended() for ended in making]:
         if not ran.well:
-            raise RuntimeError(f"the homes for the faults could not be made: {ran.error} {ran.text} {ran.chain}")
+            raise NotPrepared(f"the homes for the faults could not be made: {ran.error} {ran.text}\n{ran.chain}")
     found = {}
     little, phones = material.secrets(DATASET), _phones(whole.exports)
     for task in (
@@ -209,7 +224,7 @@ def _measured(task: Task, base: Path) -> Task:
 
 def _must(ran: Any) -> Any:
     if not ran.well:
-        raise RuntimeError(f"an undisturbed task failed: {ran.error} {ran.text}\n{ran.chain}")
+        raise NotPrepared(f"an undisturbed task failed: {ran.error} {ran.text}\n{ran.chain}")
     return ran.result
 
 

@@ -15,8 +15,9 @@ from faults.county import (
     PERIODS,
     audit,
     build,
-    folder,
+    laid,
     land_and_load_all,
+    prepared,
     publish,
     tasks,
 )
@@ -30,16 +31,12 @@ Work = Callable[[Workplace], Any]
 
 def published(place: Workplace, template: str = "corrected") -> Workplace:
     """The county with release 1 served; its exports as they were, or with a late correction (``corrected``)."""
-    source = folder() / "whole" / template
-    shutil.copytree(source / "home", place.home.root, symlinks=True)
-    shutil.copytree(source / "exports", place.exports)
-    return place
+    return laid(prepared(template), place)
 
 
 def ready(place: Workplace) -> Workplace:
     """The corrected county built and audited, about to be published."""
-    shutil.copytree(folder() / "whole" / "ready" / "home", place.home.root, symlinks=True)
-    return place
+    return laid(prepared("ready"), place)
 
 
 def in_order(place: Workplace, *works: Work) -> list[str]:

@@ -14,9 +14,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from faults import invariants
+from faults import card, invariants
+from faults import county as prepared_homes
+from faults.__main__ import main
 from faults.cases import CASES, IN_CHILDREN
-from faults.county import Task
+from faults.cases.operations import published
+from faults.cases.side_by_side import waited
+from faults.county import NotPrepared, Task
 from faults.injection import (
     ANY,
     CREATE,
@@ -31,8 +35,9 @@ from faults.injection import (
     in_child,
     library,
 )
-from faults.judge import EXACT, REFUSE, WRONG
+from faults.judge import EXACT, REFUSE, WRONG, Verdict
 from faults.trial import trial, verdict
+from faults.variants import Variant
 from faults.workplace import Workplace
 from ingestion.durable import naming_storage_faults, storage_reason, temporary_beside
 from ingestion.errors import StorageFailed
@@ -46,8 +51,8 @@ from tests.publishing.warehouses import hand_made_run
 # -- the invariants ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def county(tmp_path: Path) -> Home:
+@pytest.fixture(name="county")
+def two_releases(tmp_path: Path) -> Home:
     home = Home(tmp_path / "home")
     for version in (1, 2):
         hand_made_run(home, f"run{version}", ["2022-07"], version=version)
@@ -225,6 +230,53 @@ def test_the_card_lists_every_fault_of_operation() -> None:
         [sys.executable, "-m", "faults", "--help"], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert all(name in done.stdout.replace("\n", "") for name in IN_CHILDREN)
+
+
+def test_homes_that_cannot_be_made_end_the_card_with_their_reason(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def broken() -> None:
+        raise NotPrepared("the homes could not be made: no room")
+
+    monkeypatch.setattr(prepared_homes, "tasks", broken)
+    monkeypatch.setattr(card, "tasks", broken)
+    monkeypatch.setenv("FAULTS_PRELOADED", "1")
+    assert main(["--case", "clock", "--workers", "1", "--out", str(tmp_path / "card.json")]) == 2
+    assert "no room" in capfd.readouterr().err
+    assert not (tmp_path / "card.json").exists()
+    # Nor does a home that was not made pass for an empty one, where a row is the first to want it.
+    with pytest.raises(NotPrepared):
+        published(Workplace(tmp_path))
+
+
+def test_what_a_variant_sets_is_not_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TONGBAO_RELEASES_KEPT", raising=False)
+
+    def sets(_: Workplace) -> Verdict:
+        os.environ["TONGBAO_RELEASES_KEPT"] = "3"
+        return Verdict(EXACT)
+
+    def sees(_: Workplace) -> Verdict:
+        return Verdict(WRONG if "TONGBAO_RELEASES_KEPT" in os.environ else EXACT)
+
+    todo = [("times", Variant("sets", sets)), ("times", Variant("sees", sees))]
+    assert card.run(todo, workers=1).wrong == []
+
+
+@pytest.mark.parametrize(
+    ("alone", "beside", "said"),
+    [
+        ([0.1, 0.2], [0.1, 1.1], None),
+        ([0.1, 0.2], [0.1, 1.2], "1 of 2 publications waited: up to 1.2 s"),
+        ([0.1, 0.2], [], "nothing is shown"),
+        ([], [0.1], "nothing is shown"),
+    ],
+)
+def test_a_publisher_that_waits_for_readers_is_noticed(
+    alone: list[float], beside: list[float], said: str | None
+) -> None:
+    found = "; ".join(waited(alone, beside))
+    assert said in found if said else found == ""
 
 
 # -- what the card found ----------------------------------------------------------------------------------------------
