@@ -216,7 +216,6 @@ def _worker(task: str) -> Callable[[Workplace], Verdict]:
         published(place)
         correct_again = place.exports
         killed: list[int] = []
-        os.environ["AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY"] = "1"
         with (
             Path(os.devnull).open("w") as quiet,
             started(place.home, connections.of_folder(correct_again), Console(file=quiet)) as airflow,
@@ -256,7 +255,9 @@ def _kill(airflow: Any, run: Any, task: str) -> list[int]:
         pid = instance.get("pid")
         if instance["task_id"] == task and instance["state"] == "running" and pid:
             with suppress(ProcessLookupError):
-                if f"TONGBAO_HOME={airflow.env['TONGBAO_HOME']}".encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                # Of this scheduler's session, so no stranger's that has been given the number since. (What a process
+                # was started with cannot tell: a task overwrites it with its title.)
+                if os.getsid(pid) == airflow.processes["scheduler"].pid:
                     os.kill(pid, signal.SIGKILL)
                     return [pid]
     return []
