@@ -266,8 +266,9 @@ def test_what_a_variant_sets_is_not_the_next_ones(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("alone", "beside", "said"),
     [
-        ([0.1, 0.2], [0.1, 1.1], None),
-        ([0.1, 0.2], [0.1, 1.2], "1 of 2 publications waited: up to 1.2 s"),
+        ([0.1, 0.1, 0.2], [0.1, 0.8, 1.1], None),
+        ([0.1, 0.1, 0.2], [0.1, 0.1, 1.2], "the slowest publication took 1.2 s"),
+        ([0.1, 0.1, 2.0], [0.9, 0.9, 0.9], "the median publication took 0.9 s"),
         ([0.1, 0.2], [], "nothing is shown"),
         ([], [0.1], "nothing is shown"),
     ],
