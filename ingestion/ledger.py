@@ -19,7 +19,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from zoneinfo import ZoneInfo
@@ -225,9 +225,28 @@ class Ledger:
 
     def __init__(self, home: Home) -> None:
         self.home = home
+        self._copy: sqlite3.Connection | None = None
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[Ledger]:
+        """The ledger as it is now, to be read only: what is read of it agrees, whatever is accepted meanwhile.
+
+        A copy in memory and not a long transaction, which would keep loads from ending.
+        """
+        frozen = Ledger(self.home)
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+            with self._connection() as connection:
+                connection.backup(copy)
+            copy.row_factory = sqlite3.Row
+            copy.execute("PRAGMA query_only = ON")
+            frozen._copy = copy
+            yield frozen
 
     @contextmanager
     def _connection(self, write: bool = False) -> Iterator[sqlite3.Connection]:
+        if self._copy is not None:
+            yield self._copy
+            return
         path = self.home.ledger_path
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -75,8 +75,10 @@ def build(
             releases.verify_warehouse(base)
         _restore_staged(home)
         key = rotation.key_of_staged(home)
-        digest = input_digest(home, project)
-        lay_inputs(home, warehouse, wanted, run_id, reason, digest, base)
+        # Deliveries may be accepted while this goes on: the digest, the rows and the audit tables are of one moment.
+        with Ledger(home).at_one_moment() as ledger:
+            digest = input_digest(home, project, ledger)
+            lay_inputs(home, ledger, warehouse, wanted, run_id, reason, digest, base)
         summary = dbt_build(home, run_dir, project=project, progress=progress)
         if rotation.key_of_staged(home) != key:
             raise PublisherBusy("the pseudonymisation key was rotated during the build; build again")
@@ -106,10 +108,17 @@ def _restore_staged(home: Home) -> None:
 
 
 def lay_inputs(
-    home: Home, warehouse: Path, periods: list[str], run_id: str, reason: str, digest: str, base: Release | None
+    home: Home,
+    ledger: Ledger,
+    warehouse: Path,
+    periods: list[str],
+    run_id: str,
+    reason: str,
+    digest: str,
+    base: Release | None,
 ) -> None:
     """Creates the file with the schemas staged, audit and previous, as docs/architecture.md describes them."""
-    ledger, delivered = Ledger(home), delivered_pairs(home)
+    delivered = delivered_pairs(home, ledger)
     files: dict[str, list[Path]] = defaultdict(list)
     for file in ledger.accepted_files():
         files[file.dataset].append(file.path)
@@ -144,14 +153,14 @@ def lay_inputs(
         inputs.create_table(connection, "audit.findings", ledger.findings_table())
 
 
-def input_digest(home: Home, project: Path = DBT_PROJECT) -> str:
+def input_digest(home: Home, project: Path = DBT_PROJECT, ledger: Ledger | None = None) -> str:
     """Hex SHA-256 of what a release is made of: the accepted files' content, and the models and rules.
 
     Neither times nor numbers of the ledger are in it: the same files landed anew give the same digest.
     """
-    digest = hashlib.sha256()
-    files = sorted((file.dataset, file.month, file.file, file.sha256) for file in Ledger(home).accepted_files())
-    digest.update(json.dumps([files, sorted(delivered_pairs(home))], ensure_ascii=False).encode())
+    digest, ledger = hashlib.sha256(), ledger or Ledger(home)
+    files = sorted((file.dataset, file.month, file.file, file.sha256) for file in ledger.accepted_files())
+    digest.update(json.dumps([files, sorted(delivered_pairs(home, ledger))], ensure_ascii=False).encode())
     for folder in (project / "models", project / "macros", seeds_folder(home, project)):
         for path in sorted(folder.rglob("*")):
             if path.suffix in (".sql", ".yml", ".csv"):

@@ -29,9 +29,12 @@ def missing_deliveries(period: Period, delivered: set[tuple[str, str]]) -> list[
     return [pair for pair in wanted if pair not in delivered]
 
 
-def delivered_pairs(home: Home) -> set[tuple[str, str]]:
-    """Every (dataset, month) that an accepted delivery stands for, of the datasets that the county delivers."""
-    pairs = {(dataset, str(month)) for dataset, month in Ledger(home).delivered_months()}
+def delivered_pairs(home: Home, ledger: Ledger | None = None) -> set[tuple[str, str]]:
+    """Every (dataset, month) that an accepted delivery stands for, of the datasets that the county delivers.
+
+    ``ledger`` is the home's at one moment, where other things are read of it too.
+    """
+    pairs = {(dataset, str(month)) for dataset, month in (ledger or Ledger(home)).delivered_months()}
     profile = county()
     if profile is None:
         return pairs

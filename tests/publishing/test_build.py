@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -16,7 +17,7 @@ from ingestion.contracts import CONTRACTS
 from ingestion.errors import AuditFailed, BadParameter, BuildFailed
 from ingestion.home import Home
 from ingestion.ledger import Decision, Ledger, NewAttempt, staged_path
-from publishing import audit, build, plan, publish
+from publishing import audit, build, inputs, plan, publish
 from publishing.build import input_digest
 from publishing.dbt_run import without_values
 from tests.publishing.warehouses import hand_made_run
@@ -93,6 +94,26 @@ def test_build_lays_in_what_the_models_read(home: Home) -> None:
     assert not (warehouse.parent / "warehouse.duckdb.wal").exists()
     assert "TONGBAO_WAREHOUSE" not in os.environ
     assert len(list((home.runs / ".dbt").iterdir())) == 1
+
+
+def test_what_is_accepted_during_a_build_is_of_the_next_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backfill beside a monthly run: rows without their delivery, or the other way round, do not balance."""
+    deliver(home, "platform_cases", "2022-07", [{"case_no": "A1"}])
+    first = input_digest(home, MINI)
+
+    def meanwhile(connection: duckdb.DuckDBPyConnection, files: Any) -> None:
+        staged_views(connection, files)
+        deliver(home, "platform_cases", "2022-06", [{"case_no": "B1"}], sha256="b" * 64)
+
+    staged_views = inputs.staged_views
+    monkeypatch.setattr(inputs, "staged_views", meanwhile)
+    warehouse = build(home, ["2022-07"], "run-1", project=MINI)
+    assert query(warehouse, "SELECT month FROM audit.deliveries") == [("2022-07",)]
+    assert query(warehouse, "SELECT month FROM staged.delivered_months") == [("2022-07",)]
+    assert query(warehouse, "SELECT cases FROM known") == [(1,)]
+    assert query(warehouse, "SELECT input_digest FROM staged.run") == [(first,)]
+    monkeypatch.undo()
+    assert query(build(home, ["2022-07"], "run-2", project=MINI), "SELECT cases FROM known") == [(2,)]
 
 
 def test_parse_cache_is_not_taken_from_a_project_elsewhere(home: Home, tmp_path: Path) -> None:
