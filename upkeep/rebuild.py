@@ -46,7 +46,7 @@ def rebuild(home: Home, into: Path, show: Show = lambda _: None) -> Rebuilt:
     if served is None:
         raise BadParameter("nothing is published yet, so there is nothing to compare a rebuild with")
     if into.exists() and any(into.iterdir()):
-        raise BadParameter("the folder for the rebuild is not empty")
+        raise BadParameter(f"{into} is not empty; name an empty or a new folder for the rebuild")
     wanted = newest_digests(served.warehouse)
     done = Rebuilt(Home(into), same_input=served.manifest["input_digest"] == input_digest(home))
     into.mkdir(parents=True, exist_ok=True, mode=0o700)
