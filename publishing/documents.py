@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from ingestion.durable import naming_storage_faults
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 from publishing import releases
@@ -24,6 +25,7 @@ def documents_folder(home: Home) -> Path:
     return home.published / "documents"
 
 
+@naming_storage_faults("documents")
 def write_documents(home: Home, *, periods: Iterable[str] | None = None, template: Path | None = None) -> Path:
     """Writes the documents of the served release and returns their folder, ``documents/<n>``.
 
@@ -50,6 +52,22 @@ def write_documents(home: Home, *, periods: Iterable[str] | None = None, templat
         swap_link(root / "current", str(release.number))
         _clean(home, root)
     return link
+
+
+@naming_storage_faults("documents")
+def serve_documents(home: Home) -> bool:
+    """After a step back: ``documents/current`` links to those of the served release, or to none if it has none yet.
+
+    Returns whether it has any.
+    """
+    root = documents_folder(home)
+    with exclusive(root, "the documents"):
+        number = releases.served_number(home)
+        if there := number is not None and (root / str(number)).exists():
+            swap_link(root / "current", str(number))
+        else:
+            (root / "current").unlink(missing_ok=True)
+        return there
 
 
 def _fill(
