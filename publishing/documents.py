@@ -7,7 +7,6 @@ never half of them; a killed writer leaves a folder with a leading dot that the 
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from ingestion.durable import naming_storage_faults
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 from publishing import releases
-from publishing.durable import exclusive, fsync_path, fsync_tree, swap_link
+from publishing.durable import exclusive, fsync_path, fsync_tree, link_or_copy, swap_link
 
 
 def documents_folder(home: Home) -> Path:
@@ -83,8 +82,8 @@ def _fill(
     from publishing.page import write_page
 
     if periods is not None and link.exists():
-        # Hard links: files are replaced below, never written into.
-        shutil.copytree(link.resolve(), folder, copy_function=os.link)
+        # Files are replaced below, never written into.
+        shutil.copytree(link.resolve(), folder, copy_function=link_or_copy)
         again = folder / ".again"
         write_notices(home, release, again, periods=periods, template=template)
         for file in again.iterdir():
