@@ -6,6 +6,7 @@ from airflow.sdk import DAG, Connection, PartitionedAssetTimetable, task
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
 from dags.common import DEFAULT_ARGS, RELEASED, home
+from dags.failures import without_values
 
 CONNECTION = "tongbao_postgres"
 
@@ -37,6 +38,14 @@ def target() -> str | None:
     return make_conninfo("", **{name: value for name, value in given.items() if value})
 
 
+@without_values
+def follow(uri: str) -> int:
+    """Brings the mirror at this address to the served release; its number."""
+    from publishing.mirror import mirror as bring
+
+    return bring(home(), uri).number
+
+
 with DAG(
     dag_id="mirror",
     schedule=PartitionedAssetTimetable(assets=RELEASED),
@@ -49,11 +58,9 @@ with DAG(
 
     @task
     def mirror() -> int:
-        from publishing.mirror import mirror as bring
-
         uri = target()
         if uri is None:
             raise AirflowSkipException("no mirror is set")
-        return bring(home(), uri).number
+        return follow(uri)
 
     mirror()

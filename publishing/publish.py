@@ -8,7 +8,6 @@ publisher removes.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from ingestion.home import Home
 from publishing import releases, settings
 from publishing.audit import AUDIT_FILE
 from publishing.build import read_state, run_folder
-from publishing.durable import PublisherBusy, exclusive, fsync_path, fsync_tree, sha256_of, swap_link
+from publishing.durable import PublisherBusy, exclusive, fsync_path, fsync_tree, link_or_copy, sha256_of, swap_link
 from publishing.release_file import write_parquet, write_release_file
 from publishing.small_cells import Withheld
 from publishing.tables import made_of, write_tables
@@ -169,7 +168,7 @@ def _keep_tables(base: releases.Release, folder: Path, tables: dict[str, str]) -
     for period in kept:
         (folder / period).mkdir(parents=True)
         for path, _ in known[period]:
-            os.link(path, folder / period / path.name)
+            link_or_copy(path, folder / period / path.name)
     return kept
 
 
