@@ -35,6 +35,7 @@ def target() -> str | None:
     except AirflowNotFoundException:
         return settings.postgres()
     given = {"host": c.host, "port": c.port, "user": c.login, "password": c.password, "dbname": c.schema}
+    given |= c.extra_dejson  # libpq's own, such as sslmode
     return make_conninfo("", **{name: value for name, value in given.items() if value})
 
 
