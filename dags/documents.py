@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.sdk import DAG, PartitionedAssetTimetable, task
 
 from dags.common import DEFAULT_ARGS, RELEASED, home
+from dags.failures import without_values
 
 DOC = """
 ### documents: the notice and the page of the served release
@@ -31,6 +32,7 @@ with DAG(
 ):
 
     @task
+    @without_values
     def write() -> None:
         from publishing.documents import write_documents
 

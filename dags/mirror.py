@@ -6,6 +6,7 @@ from airflow.sdk import DAG, Connection, PartitionedAssetTimetable, task
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
 from dags.common import DEFAULT_ARGS, RELEASED, home
+from dags.failures import without_values
 
 CONNECTION = "tongbao_postgres"
 
@@ -34,7 +35,16 @@ def target() -> str | None:
     except AirflowNotFoundException:
         return settings.postgres()
     given = {"host": c.host, "port": c.port, "user": c.login, "password": c.password, "dbname": c.schema}
+    given |= c.extra_dejson  # libpq's own, such as sslmode
     return make_conninfo("", **{name: value for name, value in given.items() if value})
+
+
+@without_values
+def follow(uri: str) -> int:
+    """Brings the mirror at this address to the served release; its number."""
+    from publishing.mirror import mirror as bring
+
+    return bring(home(), uri).number
 
 
 with DAG(
@@ -49,11 +59,9 @@ with DAG(
 
     @task
     def mirror() -> int:
-        from publishing.mirror import mirror as bring
-
         uri = target()
         if uri is None:
             raise AirflowSkipException("no mirror is set")
-        return bring(home(), uri).number
+        return follow(uri)
 
     mirror()

@@ -77,7 +77,8 @@ def ranking_tasks(*, replay: bool) -> None:
         except publishing.StaleBuild:
             # Another run published since the build; this task holds the writer's slot, so once more is enough.
             done = publishing.run(home(), planned["publish"], audited, reason_of(get_current_context()))
-        outlet_events[RELEASED].add_partitions(str(done.number))
+        if done.number is not None:  # None: nothing has ever been published, and this run brought nothing either
+            outlet_events[RELEASED].add_partitions(str(done.number))
         return done.releases
 
     @task

@@ -275,6 +275,11 @@ class Ledger:
         finally:
             connection.close()
 
+    def copy_to(self, other: Home) -> None:
+        """Makes the ledger of another home, which has none yet, a copy of this one as it is at this moment."""
+        with self._connection() as source, Ledger(other)._connection() as target:
+            source.backup(target)
+
     # ---- writing -------------------------------------------------------------------------------------------------
 
     def record_pull(

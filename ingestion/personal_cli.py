@@ -68,7 +68,7 @@ def erase(
     if found.names:
         click.echo(f"{found.names} names of files hold the person's number 文件名含该人号码")
     for run in found.runs_left:
-        click.echo(f"run {run} is at work and holds tokens: erase again when it is done", err=True)
+        click.echo(f"run {run} is at work and holds tokens: remove the folder runs/{run} when it is done", err=True)
     if found.record:
         click.echo(f"done 已完成; record 记录 {found.record} in records/erasures.jsonl")
     else:

@@ -38,9 +38,16 @@ def of_folder(exports: Path) -> dict[str, str]:
 
 
 def of_file(path: Path) -> dict[str, str]:
-    """The three connections that the simulated sources wrote (lines ``TONGBAO_<SYSTEM>_URI=…``)."""
+    """The three connections that the simulated sources wrote (lines ``TONGBAO_<SYSTEM>_URI=…``).
+
+    Raises BadParameter where one is not named.
+    """
     lines = [line.partition("=") for line in path.read_text().splitlines() if "=" in line and not line.startswith("#")]
     uris = {name.strip(): uri.strip().strip("'\"") for name, _, uri in lines}
+    if absent := [name for system in SYSTEMS if (name := f"TONGBAO_{system.upper()}_URI") not in uris]:
+        raise BadParameter(
+            f"{path} does not say where every system is; add a line {', '.join(f'{n}=…' for n in absent)}"
+        )
     return {f"tongbao_{system}": connection_json(uris[f"TONGBAO_{system.upper()}_URI"]) for system in SYSTEMS}
 
 

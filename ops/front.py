@@ -21,7 +21,7 @@ from ops import connections, sources
 from ops.runtime import Airflow, RunFailed, running
 from ops.watch import POLL_SECONDS, RANK_START_SECONDS, wait, wait_for_asset_run
 
-DAGS = {*(f"pull_{system}" for system in SYSTEMS), "rank_month", "replay", "documents"}
+DAGS = {*(f"pull_{system}" for system in SYSTEMS), "rank_month", "replay", "documents", "mirror", "freshness"}
 
 #: The demo's months: two before the notice, so that there is a past to compare with.
 DEMO_MONTHS = ["2022-05", "2022-06", "2022-07", "2022-08"]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ingestion.home import PROJECT, Home
-
-DBT = PROJECT / "dbt_project"
+from ingestion.durable import temporary_beside
+from ingestion.home import Home
+from publishing.dbt_run import DBT_PROJECT
 
 
 def newest_build(home: Home) -> Path | None:
@@ -30,7 +30,11 @@ def prepare(home: Home, *, fresh: bool = False) -> Path | None:
     if source is None or (scratch.exists() and not fresh):
         return scratch if scratch.exists() else None
     scratch.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, scratch)
+    made = temporary_beside(scratch)
+    shutil.copyfile(source, made)
+    # What a killed dbt has left of the copy before is not of this one.
+    scratch.with_name(scratch.name + ".wal").unlink(missing_ok=True)
+    made.replace(scratch)
     return scratch
 
 
@@ -46,7 +50,16 @@ def main(arguments: list[str]) -> int:
     from dbt.cli.main import dbtRunner
 
     folder = str(scratch.parent / "target")
-    options = ["--project-dir", str(DBT), "--profiles-dir", str(DBT), "--target-path", folder, "--log-path", folder]
+    options = [
+        "--project-dir",
+        str(DBT_PROJECT),
+        "--profiles-dir",
+        str(DBT_PROJECT),
+        "--target-path",
+        folder,
+        "--log-path",
+        folder,
+    ]
     given = [word for word in arguments if word != "--fresh"] or ["build"]
     return 0 if dbtRunner().invoke([*given, *options]).success else 1
 

@@ -180,9 +180,13 @@ def list_releases() -> None:
 @click.option("--to", type=int, help="Number of the release to serve; default: the one before the served.")
 @click.option("--reason", default="", help="Why; kept in published/rollbacks.jsonl.")
 def rollback(to: int | None, reason: str) -> None:
-    """Serve an earlier release again; it is verified against its manifest first."""
+    """Serve an earlier release again, with its documents; it is verified against its manifest first."""
+    from publishing.documents import serve_documents
+
     release = releases.rollback(Home.from_env(), to, reason)
     console.print(f"release {release.number} is served")
+    if not serve_documents(Home.from_env()):
+        console.print("its documents are not written yet: python -m publishing documents")
     _mirror_if_set()
 
 

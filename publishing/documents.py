@@ -7,16 +7,16 @@ never half of them; a killed writer leaves a folder with a leading dot that the 
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from ingestion.durable import naming_storage_faults
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 from publishing import releases
-from publishing.durable import exclusive, fsync_path, fsync_tree, swap_link
+from publishing.durable import exclusive, fsync_path, fsync_tree, link_or_copy, swap_link
 
 
 def documents_folder(home: Home) -> Path:
@@ -24,6 +24,7 @@ def documents_folder(home: Home) -> Path:
     return home.published / "documents"
 
 
+@naming_storage_faults("documents")
 def write_documents(home: Home, *, periods: Iterable[str] | None = None, template: Path | None = None) -> Path:
     """Writes the documents of the served release and returns their folder, ``documents/<n>``.
 
@@ -52,6 +53,22 @@ def write_documents(home: Home, *, periods: Iterable[str] | None = None, templat
     return link
 
 
+@naming_storage_faults("documents")
+def serve_documents(home: Home) -> bool:
+    """After a step back: ``documents/current`` links to those of the served release, or to none if it has none yet.
+
+    Returns whether it has any.
+    """
+    root = documents_folder(home)
+    with exclusive(root, "the documents"):
+        number = releases.served_number(home)
+        if there := number is not None and (root / str(number)).exists():
+            swap_link(root / "current", str(number))
+        else:
+            (root / "current").unlink(missing_ok=True)
+        return there
+
+
 def _fill(
     home: Home,
     release: releases.Release,
@@ -65,8 +82,8 @@ def _fill(
     from publishing.page import write_page
 
     if periods is not None and link.exists():
-        # Hard links: files are replaced below, never written into.
-        shutil.copytree(link.resolve(), folder, copy_function=os.link)
+        # Files are replaced below, never written into.
+        shutil.copytree(link.resolve(), folder, copy_function=link_or_copy)
         again = folder / ".again"
         write_notices(home, release, again, periods=periods, template=template)
         for file in again.iterdir():

@@ -8,7 +8,6 @@ publisher removes.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,9 +22,10 @@ from ingestion.home import Home
 from publishing import releases, settings
 from publishing.audit import AUDIT_FILE
 from publishing.build import read_state, run_folder
-from publishing.durable import PublisherBusy, exclusive, fsync_path, fsync_tree, sha256_of, swap_link
+from publishing.durable import PublisherBusy, exclusive, fsync_path, fsync_tree, link_or_copy, sha256_of, swap_link
 from publishing.release_file import write_parquet, write_release_file
-from publishing.tables import makers_digest, periods_of, write_tables
+from publishing.small_cells import Withheld
+from publishing.tables import made_of, write_tables
 
 
 class StaleBuild(Permanent):
@@ -122,10 +122,11 @@ def _fill(
     # The copies are the engine's work; the tables, read from the same audited file, are the interpreter's.
     with ThreadPoolExecutor(1, "release-file") as thread:
         copied = thread.submit(copy)
-        makers = makers_digest(warehouse)
-        same = base is not None and base.manifest.get("tables_by") == makers
-        kept = _keep_tables(base, folder / "tables", new) if base and same else set()
-        write_tables(warehouse, folder / "tables", periods_of(warehouse) - kept)
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            withheld = Withheld.of(connection)
+        tables = made_of(warehouse, withheld)
+        kept = _keep_tables(base, folder / "tables", tables) if base else set()
+        write_tables(warehouse, folder / "tables", tables.keys() - kept, withheld)
         build_data_docs(home, folder / "data_docs")
         copied.result()
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -137,7 +138,7 @@ def _fill(
         "base": state["base"],
         "releases": new,
         "input_digest": state["input_digest"],
-        "tables_by": makers,
+        "tables": tables,
         "files": {
             path.relative_to(folder).as_posix(): {"sha256": sha256_of(path), "bytes": path.stat().st_size}
             for path in files
@@ -147,17 +148,17 @@ def _fill(
     fsync_tree(folder)
 
 
-def _keep_tables(base: releases.Release, tables: Path, new: list[str]) -> set[str]:
-    """Links the tables of the periods that the run did not revise from the release before; returns those periods.
+def _keep_tables(base: releases.Release, folder: Path, tables: dict[str, str]) -> set[str]:
+    """Links the tables that would be made of the same (see ``made_of``) from the release before; returns their periods.
 
     What is linked is never written again. A file that is not what its manifest says is not handed on: then the
     period's tables are made anew.
     """
-    revised = {release.rsplit("-r", 1)[0] for release in new}
+    before = base.manifest.get("tables", {})
     known: dict[str, list[tuple[Path, str]]] = {}
     for name, file in base.manifest["files"].items():
         kind, *inner = Path(name).parts
-        if kind == "tables" and inner[0] not in revised:
+        if kind == "tables" and inner[0] in tables and before.get(inner[0]) == tables[inner[0]]:
             known.setdefault(inner[0], []).append((base.path / name, file["sha256"]))
     kept = {
         period
@@ -165,9 +166,9 @@ def _keep_tables(base: releases.Release, tables: Path, new: list[str]) -> set[st
         if all(path.is_file() and sha256_of(path) == digest for path, digest in files)
     }
     for period in kept:
-        (tables / period).mkdir(parents=True)
+        (folder / period).mkdir(parents=True)
         for path, _ in known[period]:
-            os.link(path, tables / period / path.name)
+            link_or_copy(path, folder / period / path.name)
     return kept
 
 

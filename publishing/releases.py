@@ -20,7 +20,7 @@ from ingestion.errors import AuditFailed, BadParameter
 from ingestion.home import Home
 from ingestion.personal_numbers import masked
 from publishing import settings
-from publishing.durable import exclusive, fsync_path, sha256_of, swap_link
+from publishing.durable import exclusive, sha256_of, swap_link, write_text
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 
@@ -151,11 +151,7 @@ def rollback(home: Home, to: int | None = None, reason: str = "") -> Release:
 def _record(home: Home, line: dict[str, Any]) -> None:
     path = home.published / "rollbacks.jsonl"
     whole = "".join(json.dumps(known, ensure_ascii=False) + "\n" for known in [*rollbacks(home), line])
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(whole, encoding="utf-8")
-    fsync_path(temporary)
-    temporary.replace(path)
-    fsync_path(home.published)
+    write_text(path, whole)
 
 
 def clean(home: Home) -> None:

@@ -14,6 +14,7 @@ from ingestion.contracts import CONTRACTS
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 from ingestion.period import Period
+from ingestion.profile import delivered_datasets
 from ingestion.quarantine import FINDING_KINDS, reason_text
 from publishing import releases
 from publishing.durable import write_text
@@ -22,8 +23,6 @@ from publishing.pages import page
 
 #: Rows of a table that can be long; the rest is counted and is in the published file.
 SHOWN = 40
-
-_OUTCOMES = {"accepted": "已接收", "unchanged": "未变", "refused": "拒收", "failed": "提取失败", "landed": "待载入"}
 
 
 def report_path(home: Home, release: str) -> Path:
@@ -58,10 +57,11 @@ def _content(connection: duckdb.DuckDBPyConnection, code: str) -> dict[str, Any]
         return None
     months = [str(month) for month in Period.parse(code).months]
     deliveries = _rows(connection, _DELIVERIES, months)
+    outcomes = labels()["page"]["outcomes"]
     for each in deliveries:
-        each |= {"title": _title(each["dataset"]), "outcome": _OUTCOMES.get(each["outcome"], each["outcome"])}
+        each |= {"title": _title(each["dataset"]), "outcome": outcomes.get(each["outcome"], each["outcome"])}
     there = {(each["dataset"], each["month"]) for each in deliveries}
-    missing = [(_title(name), month) for name in CONTRACTS for month in months if (name, month) not in there]
+    missing = [(_title(name), month) for name in delivered_datasets() for month in months if (name, month) not in there]
     quarantine = _rows(connection, _QUARANTINE, months)
     for each in quarantine:
         each |= {"title": _title(each["dataset"]), "reason": reason_text(each["reason"])}

@@ -71,14 +71,16 @@ def guarded(text: str) -> str:
     return "'" + text if _FORMULA.match(text) else text
 
 
-def ranking_tables(warehouse: Path, periods: Collection[str] | None = None) -> Iterator[RankingTable]:
+def ranking_tables(
+    warehouse: Path, periods: Collection[str] | None = None, withheld: Withheld | None = None
+) -> Iterator[RankingTable]:
     """The tables of the served file: released periods in order (only ``periods`` where given), ``overall`` and each
-    area of their rule set."""
+    area of their rule set; ``withheld`` is what the file's figures withhold, where the caller knows it already."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         rankings = connection.execute(_RANKINGS).df()
         values = connection.execute(_VALUES).df()
         releases = connection.execute(_RELEASES).df().to_dict("records")
-        withheld = Withheld.of(connection)
+        withheld = withheld or Withheld.of(connection)
         names = dict(connection.execute("SELECT area, any_value(name_zh) FROM core.dim_area GROUP BY area").fetchall())
     names["overall"] = labels()["overall"]
     values["withheld"] = [
@@ -94,10 +96,12 @@ def ranking_tables(warehouse: Path, periods: Collection[str] | None = None) -> I
             yield _table(rows, values_of.get(key), names.get(area, area), released[period])
 
 
-def write_tables(warehouse: Path, folder: Path, periods: Collection[str] | None = None) -> list[Path]:
+def write_tables(
+    warehouse: Path, folder: Path, periods: Collection[str] | None = None, withheld: Withheld | None = None
+) -> list[Path]:
     """Writes ``<period>/<area>.csv|.xlsx|.parquet`` under ``folder``, of ``periods`` or all; returns the paths."""
     written = []
-    for table in ranking_tables(warehouse, periods):
+    for table in ranking_tables(warehouse, periods, withheld):
         stem = folder / table.period_code / table.area
         stem.parent.mkdir(parents=True, exist_ok=True)
         table.frame.to_csv(stem.with_suffix(".csv"), index=False, encoding="utf-8-sig", lineterminator="\r\n")
@@ -109,24 +113,24 @@ def write_tables(warehouse: Path, folder: Path, periods: Collection[str] | None 
     return written
 
 
-def periods_of(warehouse: Path) -> set[str]:
-    """Codes of the released periods in the served file."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        return {code for (code,) in connection.execute("SELECT DISTINCT period_code FROM marts.releases").fetchall()}
-
-
-def makers_digest(warehouse: Path) -> str:
-    """Hex SHA-256 of what a table is made with beside its release: this code, the labels, names and order of metrics.
-
-    Two releases with the same digest have the same bytes in the tables of a period that neither revised.
-    """
-    digest = hashlib.sha256()
+def made_of(warehouse: Path, withheld: Withheld) -> dict[str, str]:
+    """Released period -> hex SHA-256 of what its tables are made of: its release, what is withheld of it, names and
+    order of metrics, labels, this code. Where two files give a period the same, its tables have the same bytes."""
+    common = hashlib.sha256()
     for path in (Path(__file__), Path(workbook.__file__), Path(__file__).with_name("labels.yaml")):
-        digest.update(path.read_bytes())
+        common.update(path.read_bytes())
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         for table in ("dim_metric", "dim_area"):
-            digest.update(repr(connection.execute(f"SELECT * FROM core.{table} ORDER BY ALL").fetchall()).encode())
-    return digest.hexdigest()
+            common.update(repr(connection.execute(f"SELECT * FROM core.{table} ORDER BY ALL").fetchall()).encode())
+        released = connection.execute(
+            "SELECT period_code, max_by(release, revision) FROM marts.releases GROUP BY period_code"
+        ).fetchall()
+    digests = {}
+    for period, release in released:
+        digest = common.copy()
+        digest.update(repr((release, sorted(cell for cell in withheld.metrics if cell[0] == period))).encode())
+        digests[period] = digest.hexdigest()
+    return digests
 
 
 def _table(

@@ -5,6 +5,7 @@ The check reads the files as they are run, anchors resolved; each rule is shown 
 
 from __future__ import annotations
 
+import ast
 import copy
 import re
 import subprocess
@@ -184,3 +185,27 @@ def test_no_key_or_password_file_is_in_the_repository() -> None:
     ] == []
     marks = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/]{40}")
     assert [path.name for path in names if marks.search(path.read_bytes())] == []
+
+
+def _parts(folder: str) -> set[str]:
+    """The project's own packages that the modules of one of its packages import, in functions too."""
+    names: set[str] = set()
+    for path in (PROJECT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return {name for name in names if list((PROJECT / name).glob("*.py"))}
+
+
+def test_the_image_holds_every_package_that_its_processes_import() -> None:
+    lines = (PROJECT / ".dockerignore").read_text("utf-8").splitlines()
+    included = {line[1:] for line in lines if line.startswith("!")}
+    wanted, todo = set(), ["dags", "ops"]
+    while todo:
+        if (name := todo.pop()) not in wanted:
+            wanted.add(name)
+            todo += _parts(name)
+    assert {"upkeep", "publishing", "ingestion"} <= wanted <= included
+    assert "docs/runbook" in included, "an alert reads its first step from the runbook's page"

@@ -74,6 +74,7 @@ def rebuild(into: Path | None, keep: bool) -> None:
 
     home = Home.from_env()
     folder = into or home.root / "rebuild"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(folder, "a rebuild on trial", wait_seconds=0):
         if into is None:
             _empty(folder)  # what a rebuild that was killed, or kept, has left

@@ -13,6 +13,7 @@ import duckdb
 from ingestion import load
 from ingestion.errors import BadParameter
 from ingestion.home import Home
+from ingestion.ledger import Ledger
 from publishing import audit, build, publish, releases
 from publishing.build import input_digest
 
@@ -46,12 +47,14 @@ def rebuild(home: Home, into: Path, show: Show = lambda _: None) -> Rebuilt:
     if served is None:
         raise BadParameter("nothing is published yet, so there is nothing to compare a rebuild with")
     if into.exists() and any(into.iterdir()):
-        raise BadParameter("the folder for the rebuild is not empty")
+        raise BadParameter(f"{into} is not empty; name an empty or a new folder for the rebuild")
     wanted = newest_digests(served.warehouse)
     done = Rebuilt(Home(into), same_input=served.manifest["input_digest"] == input_digest(home))
     into.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Raw files, ledger and key are used where they lie; everything else is made anew.
-    done.home.raw.symlink_to(home.raw)
+    # Raw files and key are used where they lie, the ledger is a copy: staging seals in it what it has made.
+    done.home.raw.mkdir(mode=0o700)
+    done.home.objects.symlink_to(home.objects)
+    Ledger(home).copy_to(done.home)
     if home.keys.is_dir():
         done.home.keys.symlink_to(home.keys)
     periods = sorted(wanted)

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from expectations import store
+from ingestion.erasure.journal import work_folder
 from ingestion.errors import TongbaoError
 from ingestion.home import Home
 from ingestion.ledger import Attempt, Ledger, now
@@ -36,7 +37,7 @@ def status(home: Home, at: dt.datetime | None = None) -> dict[str, Any]:
         "published": _published(home, moment),
         "waiting": _waiting(home),
         "pseudonym_key": _key(home),
-        "unfinished_erasure": (home.raw / "erasing").exists(),
+        "unfinished_erasure": work_folder(home).exists(),
         "disk_free_bytes": shutil.disk_usage(home.root if home.root.exists() else "/").free,
         "raw_bytes": sum(path.stat().st_size for path in home.objects.glob("*")) if home.objects.is_dir() else 0,
     }

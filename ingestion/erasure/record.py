@@ -45,16 +45,14 @@ def append(home: Home, entry: dict[str, Any]) -> None:
             return
         lines = _lines(path)
         text = json.dumps(entry | {"before": _hash(lines[-1]) if lines else _START}, ensure_ascii=False) + "\n"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
             # What a kill has left of a line behind the last whole one is written over.
             end = sum(len(line) + 1 for line in lines)
-            os.ftruncate(descriptor, end)
-            os.lseek(descriptor, end, os.SEEK_SET)
-            os.write(descriptor, text.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            file.truncate(end)
+            file.seek(end)
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
         sync(path.parent)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from ingestion.durable import naming_storage_faults
 from ingestion.errors import BadParameter, Permanent, Transient
 from ingestion.home import Home
 from publishing import releases, settings
@@ -39,6 +40,7 @@ class Mirrored:
     loaded: bool
 
 
+@naming_storage_faults("mirror")
 def mirror(home: Home, uri: str | None = None) -> Mirrored:
     """Makes the views of the mirror at ``uri`` (default: the setting) show the served release; safe to repeat.
 
@@ -83,5 +85,8 @@ def _connected(uri: str) -> Iterator[psycopg.Connection]:
         # Neither detail nor context: they can quote a row.
         said = error.diag.message_primary or type(error).__name__
         if error.sqlstate is None or error.sqlstate.startswith(_PASSING):
-            raise MirrorUnavailable(f"the PostgreSQL mirror cannot be used now: {said}") from None
+            raise MirrorUnavailable(
+                f"the PostgreSQL mirror cannot be used now: {said}; see that the server of TONGBAO_POSTGRES (or of the "
+                "connection tongbao_postgres) answers, has room and takes this user's password"
+            ) from None
         raise MirrorFailed(f"the PostgreSQL mirror refused: {said} ({error.sqlstate})") from None

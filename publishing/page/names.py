@@ -12,9 +12,6 @@ from publishing.page.source import MONTHS_SHOWN, Source
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
-#: Components of a score that are neither metrics nor areas (marts.rank_explanations).
-_RULES = ("coverage", "veto")
-
 
 def file_name(code: str) -> str:
     """A code as part of a file's name: itself, or its digest where it holds anything unusual."""
@@ -67,7 +64,7 @@ class Names:
 
     def component(self, rule_set: str, area: str, component: str) -> str:
         """Name of a component of a score: of overall an area, else a metric, or what the formula does with them."""
-        if component in _RULES:
+        if component in labels()["components"]:
             return labels()["components"][component]
         if area == "overall":
             return self.area(rule_set, component)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from ingestion.contracts import CONTRACTS
 from ingestion.quarantine import reason_text as quarantine_reason
+from publishing.durable import link_or_copy
 from publishing.labels import labels
 from publishing.page.cells import WITHHELD, Column, Table, table
 from publishing.page.names import Names, ranking_file, unit_file
@@ -260,7 +260,7 @@ def downloads(names: Names, source: Source, release: Path, folder: Path) -> list
     """
     for part in ("tables", "data_docs"):
         if (release / part).is_dir():
-            shutil.copytree(release / part, folder / part, copy_function=_link_or_copy)
+            shutil.copytree(release / part, folder / part, copy_function=link_or_copy)
     found = []
     for record in source.records(
         "FROM marts.newest_releases JOIN core.dim_period USING (period_code) ORDER BY last_day DESC, months DESC"
@@ -280,11 +280,3 @@ def downloads(names: Names, source: Source, release: Path, folder: Path) -> list
         ]
         found.append({"code": code, "name": names.period(code), "files": [each for each in files if each["links"]]})
     return found
-
-
-def _link_or_copy(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-    return target

@@ -222,7 +222,7 @@ def test_errors_of_the_rows_tasks_are_withheld(airflow_env: dict[str, str]) -> N
     """The guard is around every task that handles rows; a task without it would tell the text."""
     tasks = [*dags_of("replay.py")["replay"].tasks, *dags_of("pull.py")["pull_cms"].tasks]
     guarded = {task.task_id for task in tasks if task.python_callable.__code__.co_name == "guarded"}
-    assert {"land", "load", "build", "audit", "publish"} <= guarded
+    assert {"ingest", "build", "audit", "publish"} <= guarded
     assert "confirm" not in guarded
 
 

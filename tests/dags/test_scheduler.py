@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +101,7 @@ def exposed(home: Home, airflow: Airflow, uris: dict[str, str], exports: Path) -
 @pytest.mark.timeout(900)
 def test_two_months_from_three_servers_to_rankings_by_assets(exports, tmp_path):
     home, console = Home(tmp_path / "home"), Console()
+    exports = shutil.copytree(exports, tmp_path / "exports")  # files are planted in it
     with sources.served(home, exports) as uris, started(home, uris, console) as airflow:
         for month in MONTHS:
             assert pull_and_rank(airflow, month, console) == []

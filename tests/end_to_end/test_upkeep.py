@@ -58,7 +58,9 @@ def test_rotated_erased_and_rebuilt_the_digests_are_the_same(county: Home, tmp_p
     assert staff.rows > 1
     assert {place.action for place in (*caller.places, *staff.places)} == {"changed"}
     assert sha256_of(county.current / "warehouse.duckdb") == served
+    ledger = sha256_of(county.ledger_path)
     done = rebuild(county, tmp_path / "rebuilt")
+    assert sha256_of(county.ledger_path) == ledger, "what was staged on trial is sealed in a ledger of its own"
     assert done.agrees and done.same_input and set(done.digests) == set(PERIODS)
     assert set(done.seconds) == {"stage 入库", "build 构建", "audit 审核", "publish 发布"}
     assert newest_digests(done.home.current / "warehouse.duckdb") == newest_digests(county.current / "warehouse.duckdb")

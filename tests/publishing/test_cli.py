@@ -49,3 +49,18 @@ def test_errors_of_people_are_one_line(command: CliRunner, arguments: list[str],
     assert result.exit_code == 1
     assert said in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_step_back_takes_the_documents_along(command: CliRunner, home: Home) -> None:
+    for version in (1, 2):
+        hand_made_run(home, f"run{version}", ["2022-07"], version=version)
+        publish(home, f"run{version}")
+    documents = home.published / "documents"
+    for number in (1, 2):
+        (documents / str(number)).mkdir(parents=True)
+    (documents / "current").symlink_to("2")
+    assert "not written yet" not in command.invoke(main, ["rollback"]).output
+    assert (documents / "current").readlink().name == "1"
+    (documents / "2").rmdir()
+    assert "not written yet: python -m publishing documents" in command.invoke(main, ["rollback", "--to", "2"]).output
+    assert not (documents / "current").is_symlink(), "none rather than another release's"

@@ -9,7 +9,7 @@ from ingestion.errors import TongbaoError
 from ingestion.personal_numbers import masked
 from upkeep import runbook
 
-#: Characters of each part; the whole stays below the 2,048 bytes that WeCom allows a text.
+#: Characters of each part; the whole stays below the 4,096 bytes that WeCom allows.
 REASON_CHARACTERS = 260
 NAME_CHARACTERS = 60
 
