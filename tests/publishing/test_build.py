@@ -214,7 +214,7 @@ def test_sql_reaches_nothing_but_the_run(home: Home, tmp_path: Path, sql: str, s
 
 def test_missing_staged_file_is_not_a_zero(home: Home) -> None:
     deliver(home, "platform_cases", "2022-07", [{"case_no": "A1"}]).unlink()
-    with pytest.raises(BuildFailed, match="gone from staged/.*platform_cases"):
+    with pytest.raises(BuildFailed, match=r"gone from staged/.*platform_cases"):
         build(home, ["2022-07"], "run-1", project=MINI)
 
 
