@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from faults import invariants
@@ -10,6 +12,9 @@ from faults.county import Task
 from faults.injection import Fault, Ran, in_child
 from faults.judge import EXACT, REFUSE, WRONG, Verdict
 from faults.workplace import Workplace
+
+#: How a library in C ends its process where it can go on no more.
+DEATHS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
 
 
 def trial(
@@ -22,18 +27,23 @@ def trial(
     damage: Callable[[Workplace], None] | None = None,
     mend: Callable[[Workplace], None] | None = None,
     reads: bool = True,
+    may_die: bool = False,
 ) -> Verdict:
     """The verdict on a task with a fault: killed or failed with its reason, or done in spite of it; then run again.
 
     ``damage`` and ``mend`` are what happens to the place before the task and before its re-run (a disk fills up and has
     room again); ``says`` are texts of which the reason must have one; ``reads=False`` where the damage is to what is
-    served, so that a reader cannot be expected to have it.
+    served, so that a reader cannot be expected to have it; ``may_die`` where a library in C may end the process by a
+    signal, which is a kill as any other: the same must hold of the wreck, and the card tells of it.
     """
     task.place(place)
     if damage:
         damage(place)
     log = place.root / "log.txt"
     ran = in_child(lambda: task.run(place), log, root=place.home.root, fault=fault, before=before)
+    died = signal.Signals(-ran.exit_code).name if may_die and -ran.exit_code in DEATHS else ""
+    if died:
+        ran = replace(ran, killed=True, error=None)
     if mend:
         mend(place)
     after = in_child(lambda: aftermath(place, task, ran, reads=reads), place.root / "again.txt")
@@ -41,7 +51,8 @@ def trial(
         return Verdict(WRONG, "I3: the re-run does not come to an end")
     if after.error:
         return Verdict(WRONG, f"I3: the re-run failed: {after.error}: {after.text}")
-    return verdict(ran, after.result, says)
+    found = verdict(ran, after.result, says)
+    return replace(found, why=f"the process died of {died}") if died and found.outcome != WRONG else found
 
 
 def aftermath(place: Workplace, task: Task, ran: Ran, *, reads: bool = True) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import faulthandler
 import fcntl
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -214,6 +217,26 @@ def test_a_swap_in_two_steps_is_noticed(tmp_path: Path, monkeypatch: pytest.Monk
         trial(Workplace(tmp_path), task, fault=Fault(DELETE | CREATE, n, KILL)) for n in _swap_steps(tmp_path, task)
     ]
     assert any(one.outcome == WRONG and "I1" in one.why for one in verdicts)
+
+
+def test_a_death_by_signal_is_a_kill_only_where_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TONGBAO_PII_KEY", "")
+    whole = publication(tmp_path)
+
+    def dies(place: Workplace) -> None:
+        (place.home.root / ".left.tmp").touch()
+        faulthandler.disable()
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def tidies(place: Workplace) -> None:
+        (place.home.root / ".left.tmp").unlink()
+        publish(place.home, "run2")
+
+    task = replace(whole, run=dies, again=tidies)
+    found = trial(Workplace(tmp_path), task, may_die=True)
+    assert (found.outcome, found.why) == (REFUSE, "the process died of SIGSEGV")
+    assert "a raw exit code -11" in trial(Workplace(tmp_path), task).why
+    assert "I6" in trial(Workplace(tmp_path), replace(task, again=whole.again), may_die=True).why
 
 
 def _swap_steps(tmp_path: Path, task: Task) -> list[int]:
