@@ -144,7 +144,8 @@ def _limited(name: str, what: str, amount: int, says: tuple[str, ...]) -> Callab
             resource.setrlimit(resource.RLIMIT_FSIZE, (amount * 1024, amount * 1024))
 
     def check(place: Workplace) -> Verdict:
-        # Without any memory DuckDB dies of a signal while it starts: nothing that runs in its process can say so.
+        # With too little memory DuckDB and the C library may die of a signal as they start: nothing in the process can
+        # say so.
         return trial(place, tasks()[name], before=limit, says=says, may_die=what == "memory")
 
     return check
