@@ -203,8 +203,13 @@ def in_child(
     started = time.monotonic()
     child = os.fork()
     if child == 0:
-        os.close(read)
-        _be_child(work, log, write, root, fault, before)
+        # Whatever happens in the child, also without memory for its own last steps: it never goes on as the card.
+        leave = os._exit
+        try:
+            os.close(read)
+            _be_child(work, log, write, root, fault, before)
+        finally:
+            leave(70)
     os.close(write)
 
     def ended() -> Ran:
