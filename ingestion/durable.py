@@ -44,6 +44,10 @@ _SQLITE_ERRORS = {
 _IN_TEXT = re.compile("|".join(map(re.escape, _STORAGE_ERRORS.values())))
 
 
+#: The module that errors of libraries in Rust say they are of (polars, where it finds no thread to begin with).
+_RUST = "pyo3_runtime"
+
+
 def storage_reason_in(text: str) -> str | None:
     """The system's words for a fault of the place of the state, where the text holds them."""
     found = _IN_TEXT.search(text)
@@ -65,7 +69,7 @@ def storage_reason(error: BaseException) -> str | None:
             code = getattr(each, "sqlite_errorcode", None)
             if code is not None and code & 0xFF in _SQLITE_ERRORS:
                 return _SQLITE_ERRORS[code & 0xFF]
-        engine = type(each).__module__.partition(".")[0] in ("duckdb", "_duckdb", "pyarrow")
+        engine = type(each).__module__.partition(".")[0] in ("duckdb", "_duckdb", "pyarrow", _RUST)
         if engine or isinstance(each, (OSError, RuntimeError)):
             if type(each).__name__ == "OutOfMemoryException" or "bad_alloc" in str(each):
                 return os.strerror(errno.ENOMEM)
@@ -92,8 +96,10 @@ def naming_storage_faults(what: str) -> Callable[[Callable[P, R]], Callable[P, R
                 return work(*arguments, **named)
             except TongbaoError:
                 raise
-            except Exception as error:
-                reason = storage_reason(error)
+            except BaseException as error:
+                # A panic of a library in Rust is no Exception; an interruption is none of this.
+                told = isinstance(error, Exception) or type(error).__module__ == _RUST
+                reason = storage_reason(error) if told else None
                 if reason is None:
                     raise
             raise StorageFailed(

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion.contracts import CONTRACTS
+from ingestion.durable import naming_storage_faults
 from ingestion.errors import BadParameter, DeliveryMissing, DeliveryRefused, StorageFailed
 from ingestion.home import Home
 from ingestion.landing import object_path, raw_zone
@@ -400,3 +401,18 @@ def test_killed_at_any_step_the_old_state_stays_and_a_plain_rerun_converges(tmp_
         with sqlite3.connect(exports.home.ledger_path) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert point > 12
+
+
+def test_a_panic_for_want_of_threads_is_a_storage_fault_and_an_interruption_is_not() -> None:
+    panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
+
+    @naming_storage_faults("load")
+    def work(error: BaseException) -> None:
+        raise error
+
+    with pytest.raises(StorageFailed, match="no more threads"):
+        work(panic("could not spawn threads: Resource temporarily unavailable"))
+    with pytest.raises(KeyboardInterrupt):
+        work(KeyboardInterrupt())
+    with pytest.raises(panic):
+        work(panic("called unwrap on a None"))
