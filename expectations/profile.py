@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from expectations import measures, store, units
+from ingestion import engine
 from ingestion.contracts import CONTRACTS, Contract
 from ingestion.home import Home
 from ingestion.ledger import AcceptedFile
@@ -63,7 +64,7 @@ def added(profiles: Iterable[Profile]) -> Profile:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """An engine in memory that shows no progress bar in a task's log."""
-    connection = duckdb.connect()
+    connection = engine.connect()
     connection.execute("set enable_progress_bar = false")
     return connection
 

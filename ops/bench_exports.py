@@ -1,4 +1,4 @@
-"""The exports that ``make bench`` measures: one simulated month of a county, many times over, as its systems deliver it.
+"""The exports that ``make bench`` measures: a county's simulated month, many times over, as its systems deliver it.
 
 The simulator makes one county's month (``--plain``: what a system writes by itself, each value in one spelling). For a
 region its rows are laid down again and again as bytes, each time with keys, phones, ID numbers and names of their own,
@@ -139,9 +139,7 @@ def _csv(source: Path, target: Path, copies: int) -> None:
             for piece in _pieces(header + b"\n", county, range(start, min(copies, start + each))):
                 file.write(piece)
                 digest.update(piece)
-        listed.append(
-            {"name": made.name, "rows": rows * min(each, copies - start), "sha256": digest.hexdigest()}
-        )
+        listed.append({"name": made.name, "rows": rows * min(each, copies - start), "sha256": digest.hexdigest()})
     (target / "manifest.json").write_text(json.dumps({"files": listed}, ensure_ascii=False), encoding="utf-8")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from ingestion import rotation
+from ingestion import engine, rotation
 from ingestion.durable import naming_storage_faults
 from ingestion.errors import BadParameter, BuildFailed, Permanent
 from ingestion.home import Home
@@ -170,7 +170,7 @@ def input_digest(home: Home, project: Path = DBT_PROJECT, ledger: Ledger | None 
 
 
 def _writer(warehouse: Path) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(str(warehouse), config={"storage_compatibility_version": settings.STORAGE_VERSION})
+    return engine.connect(warehouse, storage_compatibility_version=settings.STORAGE_VERSION)
 
 
 def _empty(run_dir: Path) -> None:

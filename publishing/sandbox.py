@@ -12,6 +12,8 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
+from ingestion import engine
+
 #: The new DuckDB file that the models are built in.
 WAREHOUSE_VARIABLE = "TONGBAO_WAREHOUSE"
 #: Folders that SQL may read, joined by os.pathsep: the staged Parquet, the run's folder, the seeds.
@@ -26,8 +28,10 @@ class Plugin(BasePlugin):
         creds.path = os.environ[WAREHOUSE_VARIABLE]
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Locks the connection: no file outside the folders, no other database, no setting changed back."""
+        """Bounds and locks the connection: no file outside the folders, no other database, no setting changed back."""
         folders = os.environ[FOLDERS_VARIABLE].split(os.pathsep)
+        for name, value in engine.bounds(os.environ[WAREHOUSE_VARIABLE]).items():
+            conn.execute(f"SET {name} = ?", [value])
         conn.execute("SET allowed_directories = ?", [folders])
         conn.execute("SET enable_external_access = false")
         conn.execute("SET lock_configuration = true")
