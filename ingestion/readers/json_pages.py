@@ -65,7 +65,7 @@ class Page:
             raise NotAPage(f"nested too deeply, or a number with thousands of digits, {self._place()}") from None
 
     def _runs(self) -> Iterator[Run]:
-        self._fill(1 << 16)
+        self._fill(FIRST_WINDOW)
         self._data = self._data.removeprefix(_BOM)
         position = self._skip(0)
         if self._data[position : position + 1] != b"{":
@@ -84,7 +84,7 @@ class Page:
                     yield from self._row_runs()
                 else:
                     self.fields[name] = self._value()
-                self._fill(1 << 16)
+                self._fill(FIRST_WINDOW)
                 position = self._skip(0)
                 mark = self._data[position : position + 1]
                 self._drop(self._skip(position + 1))
@@ -101,7 +101,7 @@ class Page:
             raise NotAPage('no list of rows; a month with nothing is "rows": []')
 
     def _name(self) -> str:
-        self._fill(1 << 16)
+        self._fill(FIRST_WINDOW)
         if self._data[:1] != b'"':
             self._text()  # bytes that are no text are the better reason
             raise NotAPage(f"no JSON {self._place()}: the name of a key is missing; it may be cut")
