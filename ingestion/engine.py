@@ -63,6 +63,7 @@ def bounds(warehouse: Path | str = ":memory:") -> dict[str, str]:
     engine; engines in memory have one each.
     """
     folder, process = spill_folder(), os.getpid()
+    folder.mkdir(parents=True, exist_ok=True)  # DuckDB makes the folder in it, and no more
     _sweep(folder, process)
     name = f"memory-{next(_number)}"
     if str(warehouse) != ":memory:":

@@ -43,8 +43,8 @@ _KEYS = (
 _WORKBOOK_KEY = re.compile(r"^(XX|XMT|BS)\d{3}(\d+)$")
 #: Digits that are another person's in each copy: the end of a phone or an ID number.
 _PEOPLE = (re.compile(rb"(?<!\d)1[3-9]\d(\d{8})(?!\d)"), re.compile(rb"(?<!\d)[1-9]\d{12}(\d{4})[\dXx](?!\d)"))
-#: The last character of a name: the third of its bytes.
-_NAMES = re.compile('"(?:申请人)":"[^"]*[\u4e00-\u9fff](?=")'.encode())
+#: The last character of a name, where it is none of ASCII: the last of its bytes.
+_NAMES = re.compile('"申请人":"[^"]*'.encode() + rb'[\x80-\xbf](?=")')
 
 
 def generate(folder: Path, factor: float) -> Path:
@@ -56,7 +56,15 @@ def generate(folder: Path, factor: float) -> Path:
     if (out / ".complete").exists():
         return out
     shutil.rmtree(out, ignore_errors=True)
-    base = _county(folder, min(1.0, factor))
+    lay(_county(folder, min(1.0, factor)), out, copies)
+    (out / ".complete").touch()
+    # The transport waits for files to settle; here the clock would run.
+    time.sleep(2.1)
+    return out
+
+
+def lay(base: Path, out: Path, copies: int) -> None:
+    """Writes the exports of so many counties like the one in ``base``."""
     for path in sorted(base.glob("*/*/*")):
         target = out / path.relative_to(base)
         target.mkdir(parents=True)
@@ -64,10 +72,6 @@ def generate(folder: Path, factor: float) -> Path:
             shutil.copytree(path, target, dirs_exist_ok=True)  # one row a day, whatever the size
         else:
             {"platform": _pages, "hotline": _csv, "cms": _workbooks}[path.parts[-3]](path, target, copies)
-    (out / ".complete").touch()
-    # The transport waits for files to settle; here the clock would run.
-    time.sleep(2.1)
-    return out
 
 
 def _county(folder: Path, factor: float) -> Path:
