@@ -73,7 +73,7 @@ class Month:
         holidays = pd.read_csv(SEEDS / "holidays.csv", parse_dates=["date_day"]).set_index("date_day")["is_workday"]
         days = pd.date_range("2020-01-01", "2026-12-31")
         works = holidays.reindex(days)
-        self.works = pd.Series(np.where(works.isna(), days.dayofweek < 5, works == True), days)  # noqa: E712
+        self.works = pd.Series(np.where(works.isna(), days.day_of_week < 5, works == True), days)  # noqa: E712
         self.number = self.works.cumsum()
         self.workdays = days[self.works]
 
@@ -224,8 +224,8 @@ def website(exports: Path, month: Month) -> list[Row]:
     posts = read(exports, "cms", "cms_posts", month.code)
     posts["unit"] = month.unit(posts["发布单位"])
     posts = posts[(posts["状态"] == "已发布") & posts["发布时间"].notna()]
-    sunday = posts["发布时间"].dt.normalize() + pd.to_timedelta(6 - posts["发布时间"].dt.dayofweek, "D")
-    weeks = len([day for day in pd.date_range(month.first, month.last) if day.dayofweek == 6])
+    sunday = posts["发布时间"].dt.normalize() + pd.to_timedelta(6 - posts["发布时间"].dt.day_of_week, "D")
+    weeks = len([day for day in pd.date_range(month.first, month.last) if day.day_of_week == 6])
     posts = posts.assign(week=sunday)
     updated = posts[month.has(posts["week"])].groupby("unit")["week"].nunique()
     posts = posts[month.has(posts["发布时间"])]
@@ -279,7 +279,7 @@ def submissions(exports: Path, month: Month) -> list[Row]:
     met = sent[sent["审核状态"] != "退回"].sort_values(["报送时间", "报送编号"])
     met["slot"] = met.groupby(["unit", "专项", "材料类型", "所属期"]).cumcount() + 1
     second = pd.Timedelta(hours=23, minutes=59, seconds=59)
-    sundays = [day for day in pd.date_range(month.first, month.last) if day.dayofweek == 6]
+    sundays = [day for day in pd.date_range(month.first, month.last) if day.day_of_week == 6]
     due = []
     for each in owed.itertuples():
         spans = (
