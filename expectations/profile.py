@@ -64,7 +64,7 @@ def added(profiles: Iterable[Profile]) -> Profile:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """An engine in memory that shows no progress bar in a task's log."""
-    connection = engine.connection()
+    connection = engine.shared()
     connection.execute("set enable_progress_bar = false")
     return connection
 

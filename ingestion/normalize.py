@@ -106,7 +106,7 @@ def staged_schema(contract: Contract) -> pa.Schema:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB that reads nothing from outside and knows the macros of this module."""
-    return engine.connection(_MACROS + REDACTION_MACROS, enable_external_access="false", memory_limit="1GB")
+    return engine.shared("SET GLOBAL enable_external_access = false;" + _MACROS + REDACTION_MACROS, memory_limit="1GB")
 
 
 class Normalizer:

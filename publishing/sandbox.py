@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
+from ingestion import engine
 from publishing.warehouse import DATABASE, attach
 
 #: The new DuckDB file that the models are built in.
@@ -29,9 +30,11 @@ class Plugin(BasePlugin):
         creds.path = ":memory:"
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Locks the connection: no file outside the folders, no other database, no setting changed back."""
-        attach(conn, Path(os.environ[WAREHOUSE_VARIABLE]))
-        folders = os.environ[FOLDERS_VARIABLE].split(os.pathsep)
+        """Bounds and locks the connection: no file outside the folders, no other database, no setting changed back."""
+        warehouse, folders = Path(os.environ[WAREHOUSE_VARIABLE]), os.environ[FOLDERS_VARIABLE].split(os.pathsep)
+        for name, value in engine.bounds(warehouse).items():
+            conn.execute(f"SET {name} = ?", [value])
+        attach(conn, warehouse)
         conn.execute("SET allowed_directories = ?", [folders])
         conn.execute("SET enable_external_access = false")
         conn.execute("SET lock_configuration = true")

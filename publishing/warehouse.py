@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion import engine
 from publishing import settings
 
 #: What the file is called in SQL while it is written, as the file is named.
@@ -29,7 +30,7 @@ def attach(connection: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
 @contextmanager
 def writing(warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that writes the file, and has written it when it is left."""
-    with duckdb.connect(":memory:") as connection:
+    with engine.connect() as connection:
         attach(connection, warehouse)
         yield connection
         connection.execute("CHECKPOINT")
