@@ -30,15 +30,20 @@ class Plugin(BasePlugin):
         creds.path = ":memory:"
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Bounds and locks the connection: no file outside the folders, no other database, no setting changed back."""
-        warehouse, folders = Path(os.environ[WAREHOUSE_VARIABLE]), os.environ[FOLDERS_VARIABLE].split(os.pathsep)
+        """Bounds the engine, opens the file and closes everything else."""
+        warehouse = Path(os.environ[WAREHOUSE_VARIABLE])
         for name, value in engine.bounds(warehouse).items():
             conn.execute(f"SET {name} = ?", [value])
         attach(conn, warehouse)
-        conn.execute("SET allowed_directories = ?", [folders])
-        conn.execute("SET enable_external_access = false")
-        conn.execute("SET lock_configuration = true")
+        lock(conn, os.environ[FOLDERS_VARIABLE].split(os.pathsep))
 
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Each thread of dbt has a cursor; names without a database are the warehouse's."""
         cursor.execute(f"USE {DATABASE}")
+
+
+def lock(conn: duckdb.DuckDBPyConnection, folders: list[str]) -> None:
+    """No file outside the folders, no other database, no setting changed back."""
+    conn.execute("SET allowed_directories = ?", [folders])
+    conn.execute("SET enable_external_access = false")
+    conn.execute("SET lock_configuration = true")
