@@ -117,12 +117,16 @@ class AirflowClient:
         failed = [task for task in self.tasks(run) if task["state"] == "failed"]
         return [f"{label(run, task)}: {self._reason(run, task)}" for task in failed]
 
-    def _reason(self, run: Run, task: dict[str, Any]) -> str:
+    def log(self, run: Run, task: dict[str, Any]) -> list[str]:
+        """The lines of the last try of a task instance (as :meth:`tasks` gives it), oldest first."""
         path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
         answer = self.call("GET", path, params={"map_index": task["map_index"]}, headers={"Accept": "application/json"})
-        events = [event["event"] if isinstance(event, dict) else str(event) for event in answer["content"]]
-        told = [event for event in events if event.startswith("FAILED ")]
-        return told[-1].partition(": ")[2] if told else (events[-1] if events else "no log")
+        return [event["event"] if isinstance(event, dict) else str(event) for event in answer["content"]]
+
+    def _reason(self, run: Run, task: dict[str, Any]) -> str:
+        lines = self.log(run, task)
+        told = [line for line in lines if line.startswith("FAILED ")]
+        return told[-1].partition(": ")[2] if told else (lines[-1] if lines else "no log")
 
 
 def label(run: Run, task: dict[str, Any]) -> str:
