@@ -83,3 +83,21 @@ def _sweep(folder: Path, process: int) -> None:
 def connect(warehouse: Path | str = ":memory:", *, read_only: bool = False, **config: Any) -> duckdb.DuckDBPyConnection:
     """A connection within the bounds; ``config`` are further settings of DuckDB."""
     return duckdb.connect(str(warehouse), read_only=read_only, config={**bounds(warehouse), **config})
+
+
+def shared(script: str = "", **config: Any) -> duckdb.DuckDBPyConnection:
+    """A connection of its own to this process's engine in memory with these settings, which has run ``script`` once.
+
+    To start an engine takes longer than most of what is asked of it. Close the connection to let go of what it holds:
+    make only temporary things with it.
+    """
+    return _started(os.getpid(), memory_mib(), spill_folder(), script, **config).cursor()
+
+
+@cache
+def _started(_process: int, _memory: int, _folder: Path, script: str, **config: Any) -> duckdb.DuckDBPyConnection:
+    # By process: an engine does not survive a fork.
+    engine = connect(**config)
+    if script:
+        engine.execute(script)
+    return engine
