@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 
@@ -31,7 +31,7 @@ _BLANK = re.compile(rb"[ \t\r\n]*")
 _BOM = b"\xef\xbb\xbf"
 
 #: Rows as the standard decoder gives them, or as a table of the same where they were decoded more quickly.
-Run = list[Any] | pa.Table
+Run: TypeAlias = list[Any] | pa.Table
 
 
 class NotAPage(ValueError):
