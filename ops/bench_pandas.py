@@ -75,7 +75,7 @@ class Month:
         works = holidays.reindex(days)
         self.works = pd.Series(np.where(works.isna(), days.day_of_week < 5, works == True), days)  # noqa: E712
         self.number = self.works.cumsum()
-        self.workdays = days[self.works.to_numpy(bool)]
+        self.workdays = days[np.flatnonzero(self.works)]
 
     def has(self, times: pd.Series) -> pd.Series:
         """Which times lie in the month."""
