@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import lineage
 from ingestion.collector import collector_paused
 from ingestion.durable import storage_reason, storage_reason_in, temporary_beside
 from ingestion.errors import BuildFailed, StorageFailed
@@ -84,8 +85,8 @@ def dbt_build(
     arguments = [
         *("--no-use-colors", "--no-use-colors-file", "--log-level", "none", "--log-level-file", "info"),
         *("--log-path", str(target), "--no-send-anonymous-usage-stats", "--no-version-check", "--no-print"),
-        # The manifest is half a second of every run and read by nobody here.
-        "--no-write-json",
+        # The manifest is half a second of every run and read by nobody here but lineage, where it is on.
+        *(() if lineage.transport() else ("--no-write-json",)),
         *("build", "--exclude-resource-type", "unit_test", "--project-dir", str(project)),
         *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
     ]
@@ -100,6 +101,10 @@ def dbt_build(
             if environment := DuckDBConnectionManager._ENV:
                 environment.close()
             DuckDBConnectionManager.close_all_connections()
+        if lineage.transport():
+            from lineage.events import tell_build
+
+            tell_build(project, target)
     results = getattr(outcome.result, "results", None)
     if results is None:
         if outcome.exception and (reason := storage_reason(outcome.exception)):
