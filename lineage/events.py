@@ -11,13 +11,15 @@ from typing import Any
 
 from openlineage.client import OpenLineageClient
 from openlineage.client.serde import Serde
-from openlineage.client.transport.file import FileTransport
+from openlineage.client.transport.file import FileConfig, FileTransport
 from openlineage.client.transport.transform.transform import EventTransformer
 from openlineage.common.provider.dbt.local import DbtLocalArtifactProcessor
 from openlineage.common.provider.dbt.processor import ParentRunMetadata
 
 import lineage
 from ingestion.personal_numbers import masked
+
+__all__ = ["FileConfig", "LineFile", "WithoutPeople", "tell_build"]
 
 log = logging.getLogger("tongbao.lineage")
 
