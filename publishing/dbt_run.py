@@ -54,6 +54,13 @@ def seeds_folder(home: Home, project: Path = DBT_PROJECT) -> Path:
     return overlaid(folder, own, home.runs / ".seeds")
 
 
+def of_county(home: Home, project: Path = DBT_PROJECT) -> tuple[Path, dict[str, str], dict[str, Any]]:
+    """What makes dbt work for the county (``TONGBAO_COUNTY``): its seeds' folder, environment variables, dbt's vars."""
+    seeds = seeds_folder(home, project)
+    variables = {} if seeds.is_relative_to(project.resolve()) else {"TONGBAO_SEEDS": str(seeds)}
+    return seeds, variables, {"datasets": list(delivered_datasets())} if county() else {}
+
+
 def dbt_build(
     home: Home, run_dir: Path, *, project: Path = DBT_PROJECT, progress: Callable[[str], None] | None = None
 ) -> Summary:
@@ -74,14 +81,12 @@ def dbt_build(
     target = run_dir / "dbt"
     target.mkdir()
     _take_cache(home, project, target)
-    seeds = seeds_folder(home, project)
+    seeds, of_the_county, dbt_vars = of_county(home, project)
     folders = [home.staged, run_dir, seeds]
-    variables = {
+    variables = of_the_county | {
         WAREHOUSE_VARIABLE: str(run_dir / "warehouse.duckdb"),
         FOLDERS_VARIABLE: os.pathsep.join(map(str, folders)),
     }
-    if not seeds.is_relative_to(project.resolve()):
-        variables["TONGBAO_SEEDS"] = str(seeds)
     arguments = [
         *("--no-use-colors", "--no-use-colors-file", "--log-level", "none", "--log-level-file", "info"),
         *("--log-path", str(target), "--no-send-anonymous-usage-stats", "--no-version-check", "--no-print"),
@@ -90,8 +95,8 @@ def dbt_build(
         *("build", "--exclude-resource-type", "unit_test", "--project-dir", str(project)),
         *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
     ]
-    if county():
-        arguments += ["--vars", json.dumps({"datasets": list(delivered_datasets())})]
+    if dbt_vars:
+        arguments += ["--vars", json.dumps(dbt_vars)]
     # In a thread of its own: dbt walks its callers' frames, their sources included, and an Airflow task has many.
     with _environment(variables), collector_paused(), ThreadPoolExecutor(1, "dbt") as thread:
         try:

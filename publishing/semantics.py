@@ -1,8 +1,8 @@
 """The definitions as one file that BI tools import (语义模型): tables, keys, joins and metrics of the served release.
 
 An Open Semantic Interchange document, made on demand. Nothing is declared here: tables and columns with their
-descriptions and keys come from the dbt project, names, directions, targets and weights of the metrics from the release's
-own ``core.dim_metric``. Why no semantic models in the dbt project: docs/decisions/0014-metric-definitions.md.
+descriptions and keys come from the dbt project, names, directions, targets and weights of the metrics from
+``core.dim_metric`` of the release. Why not semantic models in dbt: docs/decisions/0014-metric-definitions.md.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def semantic_model(release: Release) -> dict[str, Any]:
             [list(_DIMENSIONS)],
         ).fetchall()
         metrics = connection.sql(
-            "SELECT area, areas.name_zh AS area_name, metric, m.name_zh, kind, better, target, floor, m.weight, rule_set"
-            " FROM core.dim_metric AS m JOIN core.dim_area AS areas USING (rule_set, area) "
+            "SELECT area, areas.name_zh AS area_name, metric, m.name_zh, kind, better, target, floor, m.weight, "
+            "rule_set FROM core.dim_metric AS m JOIN core.dim_area AS areas USING (rule_set, area) "
             "WHERE rule_set = (SELECT max(rule_set) FROM marts.publication) ORDER BY area_order, metric_order"
         )
         rows = [dict(zip(metrics.columns, row, strict=True)) for row in metrics.fetchall()]
