@@ -9,13 +9,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENTS ?= requirements/dev.txt
+CLIENTS ?= .clients
 INSTALLED := $(VENV)/.installed-$(notdir $(REQUIREMENTS))
 # Compiled once at install; an interpreter that may not write bytecode would compile Airflow at every start.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run county ui stop backfill status rebuild dbt test lint format bench faults study lock up down clean
+.PHONY: help install run county ui stop backfill status rebuild dbt test clients lint format bench faults study lock up down clean
 
 help:  ## this overview
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
@@ -43,10 +44,19 @@ backfill: install  ## pull a year again in the Airflow of `make ui`: make backfi
 	@$(BIN)/python -m ops backfill "$(YEAR)"
 
 dbt: install  ## dbt on a copy of the newest build: make dbt ARGS="run --select unit_rankings"
-	@$(BIN)/python -m ops.scratch $(ARGS)
+	@$(if $(COUNTY),TONGBAO_COUNTY="$(COUNTY)") $(BIN)/python -m ops.scratch $(ARGS)
 
 test: install  ## all tests
 	$(BIN)/python -m pytest $(TESTS)
+
+# Two environments of their own: other DuckDB releases than the warehouse's, harlequin, a notebook's kernel.
+clients: install  ## DuckDB 1.4 and 1.5, psql, harlequin and a notebook read while thirty releases are published
+	@for version in 1.4 1.5; do \
+	  home="$(CLIENTS)/duckdb-$$version"; test -x "$$home/bin/python" || $(PYTHON) -m venv "$$home"; \
+	  "$$home/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    -r requirements/clients/duckdb-$$version.txt || exit 1; \
+	done
+	TONGBAO_CLIENTS="$(abspath $(CLIENTS))" $(BIN)/python -m pytest tests/clients -s
 
 lint: install  ## ruff, mypy, sqlfluff; changes nothing
 	$(BIN)/ruff check .
@@ -76,6 +86,8 @@ study: install  ## fairness of the rules on simulated counties, beside raw rates
 lock:  ## compile the hash-pinned requirements from the .in files (needs uv)
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/base.in -o requirements/base.txt
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/dev.in -o requirements/dev.txt
+	for version in 1.4 1.5; do uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  requirements/clients/duckdb-$$version.in -o requirements/clients/duckdb-$$version.txt || exit 1; done
 
 up:  ## the deployment in containers (docs/deployment.md): make up PROFILES="demo superset"
 	@$(PYTHON) deploy/secrets.py

@@ -1,7 +1,7 @@
 """``python -m ops.bench_bi``: the queries of the dashboards on a release of a million cases, in DuckDB and PostgreSQL.
 
 The release is the served one of ``TONGBAO_HOME`` with its facts repeated under other numbers until there are that many
-cases (units, months and codes stay as they are, so joins, groups and filters meet what they meet in a large county). The
+cases (units, months and codes stay as they are, so joins, groups and filters meet what a large county has). The
 queries are the samples of docs/bi.md, which the tests run too. Each is asked again and again, as a dashboard that
 refreshes does: DuckDB through a new, locked connection a query, PostgreSQL as the reader's role through one connection.
 What counts is the slowest query's 95th percentile.
