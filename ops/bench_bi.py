@@ -1,11 +1,11 @@
 """``python -m ops.bench_bi``: the queries of the dashboards on a release of a million cases, in DuckDB and PostgreSQL.
 
 The release is the served one of ``TONGBAO_HOME`` with its facts repeated under other numbers until there are that many
-cases (units, months and codes stay as they are, so joins, groups and filters meet what a large county has). The
-queries are those of the dashboards' charts and, beside them, the samples of docs/bi.md; the tests run both. Each is asked again and again, as a dashboard that
-refreshes does: DuckDB through a new, locked connection a query, PostgreSQL as the reader's role through one connection.
-What counts is the 95th percentile of the dashboards' slowest query; the samples, some of which count every case of the
-county, are only reported.
+cases (units, months and codes stay as they are, so joins, groups and filters meet what a large county has). The queries
+are those of the dashboards' charts and, beside them, the samples of docs/bi.md; the tests run both. Each is asked again
+and again, as a dashboard that refreshes does: DuckDB through a new, locked connection a query, PostgreSQL as the reader's
+role through one connection. What counts is the 95th percentile of the dashboards' slowest query; the samples, some of
+which count every case of the county, are only reported.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def samples() -> dict[str, str]:
 
 
 def charts() -> dict[str, str]:
-    """The query of each chart of the dashboards as plain SQL, as the tests of the dashboards read it from their files."""
+    """The query of each chart of the dashboards as plain SQL; tests/dashboards.py reads it from their files."""
     if find_spec("bi") is None or find_spec("tests.dashboards") is None:
         return {}
     dashboards = import_module("tests.dashboards")
