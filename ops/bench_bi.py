@@ -4,8 +4,8 @@ The release is the served one of ``TONGBAO_HOME`` with its facts repeated under 
 cases (units, months and codes stay as they are, so joins, groups and filters meet what a large county has). The queries
 are those of the dashboards' charts and, beside them, the samples of docs/bi.md; the tests run both. Each is asked again
 and again, as a dashboard that refreshes does: DuckDB through a new, locked connection a query, PostgreSQL as the
-reader's role through one connection. What counts is the 95th percentile of the dashboards' slowest query; the samples, some of
-which count every case of the county, are only reported.
+reader's role through one connection. What counts is the 95th percentile of the dashboards' slowest query; the samples,
+some of which count every case of the county, are only reported.
 """
 
 from __future__ import annotations

@@ -47,7 +47,10 @@ def start(clients: Clients, name: str, warehouse: Path, stop: Path) -> subproces
 
 
 def psql(uri: str, sql: str, user: str = "tongbao_reader") -> subprocess.CompletedProcess[str]:
-    command = [str(PSQL), "--no-psqlrc", "-At", "-v", "ON_ERROR_STOP=1", "-d", uri, "-U", user, "-c", sql]
+    # One -c a statement, so that each is a transaction of its own.
+    statements = [word for part in sql.split("; ") for word in ("-c", part)]
+    to = psycopg.conninfo.make_conninfo(uri, user=user)
+    command = [str(PSQL), "--no-psqlrc", "-At", "-v", "ON_ERROR_STOP=1", "-d", to, *statements]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
