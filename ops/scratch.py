@@ -7,7 +7,6 @@ With ``TONGBAO_COUNTY`` the rules and the data sets are that county's, as in its
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ from rich.console import Console
 
 from ingestion.durable import temporary_beside
 from ingestion.home import Home
-from publishing.dbt_run import DBT_PROJECT, of_county
+from publishing.dbt_run import DBT_PROJECT, of_county, with_environment
 
 
 def newest_build(home: Home) -> Path | None:
@@ -50,7 +49,6 @@ def main(arguments: list[str]) -> int:
         console.print("nothing is built yet: `make run` first")
         return 1
     _, variables, dbt_vars = of_county(home)
-    os.environ.update(variables, TONGBAO_WAREHOUSE=str(scratch))
     from dbt.cli.main import dbtRunner
 
     folder = str(scratch.parent / "target")
@@ -69,7 +67,8 @@ def main(arguments: list[str]) -> int:
         # One --vars is all that dbt takes: those that were typed go over the county's.
         typed = given[given.index("--vars") + 1 :][:1] if "--vars" in given else []
         options += ["--vars", json.dumps(dbt_vars | (yaml.safe_load(typed[0]) if typed else {}))]
-    return 0 if dbtRunner().invoke([*given, *options]).success else 1
+    with with_environment(variables | {"TONGBAO_WAREHOUSE": str(scratch)}):
+        return 0 if dbtRunner().invoke([*given, *options]).success else 1
 
 
 if __name__ == "__main__":

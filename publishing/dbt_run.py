@@ -98,7 +98,7 @@ def dbt_build(
     if dbt_vars:
         arguments += ["--vars", json.dumps(dbt_vars)]
     # In a thread of its own: dbt walks its callers' frames, their sources included, and an Airflow task has many.
-    with _environment(variables), collector_paused(), ThreadPoolExecutor(1, "dbt") as thread:
+    with with_environment(variables), collector_paused(), ThreadPoolExecutor(1, "dbt") as thread:
         try:
             outcome = thread.submit(dbtRunner(callbacks=[report]).invoke, arguments).result()
         finally:
@@ -155,7 +155,8 @@ def without_values(message: str) -> str:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def with_environment(values: dict[str, str]) -> Iterator[None]:
+    """These environment variables inside, what was there before outside."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
