@@ -5,7 +5,7 @@ then one month of all three systems is pulled, validated, built, audited and pub
 The yardstick is ``dag.test`` of a DAG with one empty task: what this Airflow costs on this machine before any work.
 Both migrate no database and start from compiled bytecode; they take turns, and the medians are compared.
 
-Then the clean export of :mod:`ops.bench_clean` is loaded.
+Then the dashboards' queries are asked (:mod:`ops.bench_bi`) and the clean export of :mod:`ops.bench_clean` is loaded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import click
 from rich.console import Console
 
 from ingestion.home import PROJECT, Home
-from ops import bench_clean, connections, sources
+from ops import bench_bi, bench_clean, connections, sources
 from ops.runtime import RunFailed
 from ops.settings import AirflowHome, environment
 
@@ -66,6 +66,7 @@ def main(repeats: int) -> None:
                 rss[what].append(peak)
                 console.print(f"{what:<7} {took:6.1f} s  {peak:6.0f} MiB")
                 shutil.rmtree(home.root)
+        bench_bi.write(results, bench_bi.measure(ready, console))
     ratio = statistics.median(seconds["county"]) / statistics.median(seconds["empty"])
     console.print(f"county month / empty DAG = {ratio:.2f} (target: at most {TARGET})")
     _merge(
