@@ -1,4 +1,4 @@
-"""A declared chart as Superset has it: the settings of its page (params), the query that REST answers (query_context)."""
+"""A declared chart as Superset has it: the settings of its page (params) and its query for REST (query_context)."""
 
 from __future__ import annotations
 
