@@ -15,6 +15,8 @@ import yaml
 from bi.superset import charts, declared, export
 from ingestion.errors import BadParameter
 from ingestion.home import PROJECT, Home
+from ops import superset
+from ops.runtime import RunFailed
 from publishing.mirror import mirror
 from tests import dashboards, postgres
 
@@ -164,3 +166,18 @@ def test_columns_and_charts_are_alike_in_both_engines(notice_home: Home) -> None
     assert compared > 1000 and len(charts.KINDS) == len(
         {chart["kind"] for chart in declared.declared()["charts"].values()}
     )
+
+
+def test_what_cannot_be_served_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path / "home")
+    monkeypatch.delenv("TONGBAO_POSTGRES", raising=False)
+    with pytest.raises(BadParameter, match="nothing is published"):
+        superset.warehouse(home, "duckdb")
+    with pytest.raises(BadParameter, match="TONGBAO_POSTGRES"):
+        superset.warehouse(home, "postgres")
+    monkeypatch.setenv("TONGBAO_POSTGRES", "postgresql://loader:s3cret@db:5433/warehouse?sslmode=require")
+    address = superset.warehouse(home, "postgres")
+    assert address == "postgresql+psycopg2://tongbao_reader@/warehouse?host=db&port=5433&sslmode=require"
+    monkeypatch.setenv("TONGBAO_SUPERSET_VENV", str(tmp_path))
+    with pytest.raises(RunFailed, match="make superset"), superset.running(home, address):
+        pass
