@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +96,10 @@ def _dataset(name: str) -> dict[str, Any]:
         "metrics": [
             {
                 "metric_name": metric,
-                "verbose_name": label(said["label"]),
-                "expression": said["sql"],
-                "description": said["label"],
-                "d3format": said["format"],
+                "verbose_name": label(said.label),
+                "expression": said.sql,
+                "description": said.label,
+                "d3format": said.format,
             }
             for metric, said in _metrics(name).items()
         ],
@@ -114,12 +115,21 @@ def _dataset(name: str) -> dict[str, Any]:
     }
 
 
-def _metrics(name: str) -> dict[str, dict[str, str]]:
+@dataclass(frozen=True)
+class Metric:
+    """A declared metric; a key of another name (a comma of SQL that YAML took for its own) is an error."""
+
+    sql: str
+    label: str
+    format: str
+
+
+def _metrics(name: str) -> dict[str, Metric]:
     entry = declared()["datasets"][name]
     # What a filter offers first: the newest cut-off, and of its periods the one over several months.
     newest = "MAX(CAST(cut_off AS VARCHAR) || CASE WHEN period_code LIKE '%--%' THEN 1 ELSE 0 END || period_code)"
     offered = {"newest": {"sql": newest, "label": "最近 newest first", "format": ""}} if name == "publication" else {}
-    return offered | entry.get("metrics", {})
+    return {metric: Metric(**said) for metric, said in (offered | entry.get("metrics", {})).items()}
 
 
 def _column(name: str, kind: str, text: str, expression: str | None = None) -> dict[str, Any]:
