@@ -26,7 +26,7 @@ def relation(dataset: dict[str, Any]) -> str:
 
 
 def query_of(chart: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(chart["query_context"])["queries"][0]
+    return {"metrics": []} | json.loads(chart["query_context"])["queries"][0]
 
 
 def sql_of(chart: dict[str, Any], where: str = "") -> str:

@@ -18,7 +18,7 @@ class Client:
         token = self.http.post("/api/v1/security/login", json=login).raise_for_status().json()["access_token"]
         self.http.headers["Authorization"] = f"Bearer {token}"
         csrf = self.http.get("/api/v1/security/csrf_token/").raise_for_status().json()["result"]
-        self.http.headers |= {"X-CSRFToken": csrf, "Referer": url}
+        self.http.headers.update({"X-CSRFToken": csrf, "Referer": url})
 
     def listed(self, kind: str) -> list[dict[str, Any]]:
         """Everything of a kind: dashboard, chart, dataset, database."""

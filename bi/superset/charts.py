@@ -52,12 +52,14 @@ def query_context(name: str) -> dict[str, Any]:
     entry = declared()["charts"][name]
     query = {
         "columns": dimensions(entry),
-        "metrics": entry.get("metrics", []),
         "filters": [_query_filter(column, value) for column, value in entry.get("where", {}).items()],
         "orderby": _order(entry),
         "row_limit": entry.get("limit", ROWS),
         "extras": {},
     }
+    # With metrics, even none of them, Superset groups.
+    if "metrics" in entry:
+        query["metrics"] = entry["metrics"]
     # Superset's importer puts the number of the dataset in.
     return {
         "datasource": {"id": 0, "type": "table"},
@@ -101,8 +103,7 @@ def _filter(column: str, value: Any) -> dict[str, Any]:
 
 
 def _format(entry: dict[str, Any]) -> str:
-    metric = declared()["datasets"][entry["dataset"]]["metrics"][entry["metrics"][0]]
-    return entry.get("format", metric["format"])
+    return declared()["datasets"][entry["dataset"]]["metrics"][entry["metrics"][0]]["format"]
 
 
 def _table(entry: dict[str, Any]) -> dict[str, Any]:

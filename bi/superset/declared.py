@@ -57,14 +57,14 @@ def codes(kind: str) -> dict[str, str]:
 
 
 def labelled(column: str, kind: str) -> str:
-    """SQL of a column's codes in Chinese; a code without words stays as it is, several are joined by ``；``."""
+    """SQL of a column's codes in Chinese, empty for none; a code without words stays, several are joined by ``；``."""
     if kind == "reasons":
         found = f"REPLACE({column}, ';', '；')"
         for code, text in codes(kind).items():
             found = f"REPLACE({found}, '{code}', '{text}')"
-        return found
+        return f"COALESCE({found}, '')"
     cases = " ".join(f"WHEN '{code}' THEN '{text}'" for code, text in codes(kind).items())
-    return f"CASE {column} {cases} ELSE {column} END"
+    return f"COALESCE(CASE {column} {cases} ELSE {column} END, '')"
 
 
 def columns(name: str) -> list[tuple[str, str, str]]:

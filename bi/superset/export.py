@@ -232,6 +232,8 @@ def _native(identifier: str, said: dict[str, Any], numbers: dict[str, int]) -> d
             "sortAscending": not newest,
         },
         "sortMetric": "newest" if newest else None,
+        # Charts wait for it, so that no figure of all periods together is ever shown.
+        "requiredFirst": newest,
         "description": "",
         "chartsInScope": [],
         "tabsInScope": [],

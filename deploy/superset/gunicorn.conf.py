@@ -11,6 +11,7 @@ workers = int(os.environ.get("SUPERSET_WORKERS", "4"))
 timeout = 60
 # Loaded once; the processes share its memory.
 preload_app = True
+control_socket_disable = True
 max_requests = 2000
 max_requests_jitter = 200
 # Heartbeats in memory: a slow disk is no sign of a worker that hangs.
