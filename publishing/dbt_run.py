@@ -92,7 +92,8 @@ def dbt_build(
         *("--log-path", str(target), "--no-send-anonymous-usage-stats", "--no-version-check", "--no-print"),
         # The manifest is half a second of every run and read by nobody here but lineage, where it is on.
         *(() if lineage.transport() else ("--no-write-json",)),
-        *("build", "--exclude-resource-type", "unit_test", "--project-dir", str(project)),
+        *("build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure"),
+        *("--project-dir", str(project)),
         *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
     ]
     if dbt_vars:
