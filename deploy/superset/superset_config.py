@@ -59,7 +59,10 @@ def DB_CONNECTION_MUTATOR(
     DB_SQLA_URI_VALIDATOR(uri)
     if uri.get_backend_name() == "duckdb":
         return uri.set(query=_LOCK), {**params, "connect_args": {}}
-    if not uri.password and (_SECRETS / "reader_db_password").exists():
+    # The reader's password goes to the warehouse that is set, and to no server that somebody adds.
+    ours = make_url(os.environ.get("SUPERSET_WAREHOUSE", "postgresql://"))
+    is_ours = (uri.host, uri.port, uri.username) == (ours.host, ours.port, ours.username)
+    if is_ours and not uri.password and (_SECRETS / "reader_db_password").exists():
         uri = uri.set(password=_secret("reader_db_password"))
     return uri, params
 

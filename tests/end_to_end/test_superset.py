@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -227,6 +228,13 @@ def test_a_connection_of_ones_own_is_locked_too(running: Running, tmp_path: Path
     assert running.client.sql(identifier, "SELECT count(*) FROM marts.releases").status_code == 200
     refused = running.client.sql(identifier, f"SELECT * FROM read_csv('{tmp_path}/secret.csv')")
     assert refused.status_code >= 400 and "disabled" in refused.text
+    # What it is worth: the same address opened without the lock that deploy/superset adds reads the file.
+    unlocked = (
+        f"from sqlalchemy import create_engine; e = create_engine('duckdb:///{file}?access_mode=read_only'); "
+        f"print(e.execute(\"SELECT a FROM read_csv('{tmp_path}/secret.csv')\").scalar())"
+    )
+    read = subprocess.run([str(superset.python()), "-c", unlocked], capture_output=True, text=True, check=True)
+    assert read.stdout.strip() == "1"
     running.client.http.delete(f"/api/v1/database/{identifier}").raise_for_status()
     for uri in (f"sqlite:///{running.home.root}/superset/superset.db", "shillelagh://"):
         made = running.client.http.post("/api/v1/database/", json={"database_name": "other", "sqlalchemy_uri": uri})
