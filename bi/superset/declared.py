@@ -58,6 +58,9 @@ def codes(kind: str) -> dict[str, str]:
 
 def labelled(column: str, kind: str) -> str:
     """SQL of a column's codes in Chinese, empty for none; a code without words stays, several are joined by ``；``."""
+    if kind == "balanced":
+        words_for = labels()["page"]["balanced"]
+        return f"CASE WHEN {column} THEN '{words_for[True]}' ELSE '{words_for[False]}' END"
     if kind == "reasons":
         found = f"REPLACE({column}, ';', '；')"
         for code, text in codes(kind).items():

@@ -8,7 +8,7 @@ wsgi_app = "superset.app:create_app()"
 # replaced; with threads neither is so.
 worker_class = "sync"
 workers = int(os.environ.get("SUPERSET_WORKERS", "4"))
-timeout = 60
+timeout = 120
 # Loaded once; the processes share its memory.
 preload_app = True
 control_socket_disable = True

@@ -58,11 +58,11 @@ def DB_CONNECTION_MUTATOR(
     """Every connection to a warehouse, as it is opened: DuckDB locked, PostgreSQL with the reader's password."""
     DB_SQLA_URI_VALIDATOR(uri)
     if uri.get_backend_name() == "duckdb":
-        # Through the link to the release's own file: a connection that is still open keeps the release it reads, and
-        # DuckDB would hand the same file to a second one of the same name.
-        file = os.path.realpath(uri.database or "")
-        return uri.set(database=file, query=_LOCK), {**params, "connect_args": {}}
-    if not uri.password and (_SECRETS / "reader_db_password").exists():
+        return uri.set(query=_LOCK), {**params, "connect_args": {}}
+    # The reader's password goes to the warehouse that is set, and to no server that somebody adds.
+    ours = make_url(os.environ.get("SUPERSET_WAREHOUSE", "postgresql://"))
+    is_ours = (uri.host, uri.port, uri.username) == (ours.host, ours.port, ours.username)
+    if is_ours and not uri.password and (_SECRETS / "reader_db_password").exists():
         uri = uri.set(password=_secret("reader_db_password"))
     return uri, params
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -227,6 +228,13 @@ def test_a_connection_of_ones_own_is_locked_too(running: Running, tmp_path: Path
     assert running.client.sql(identifier, "SELECT count(*) FROM marts.releases").status_code == 200
     refused = running.client.sql(identifier, f"SELECT * FROM read_csv('{tmp_path}/secret.csv')")
     assert refused.status_code >= 400 and "disabled" in refused.text
+    # What it is worth: the same address opened without the lock that deploy/superset adds reads the file.
+    unlocked = (
+        f"from sqlalchemy import create_engine; e = create_engine('duckdb:///{file}?access_mode=read_only'); "
+        f"print(e.execute(\"SELECT a FROM read_csv('{tmp_path}/secret.csv')\").scalar())"
+    )
+    read = subprocess.run([str(superset.python()), "-c", unlocked], capture_output=True, text=True, check=True)
+    assert read.stdout.strip() == "1"
     running.client.http.delete(f"/api/v1/database/{identifier}").raise_for_status()
     for uri in (f"sqlite:///{running.home.root}/superset/superset.db", "shillelagh://"):
         made = running.client.http.post("/api/v1/database/", json={"database_name": "other", "sqlalchemy_uri": uri})
@@ -273,8 +281,10 @@ def test_thirty_publications_under_readers(running: Running, tmp_path: Path) -> 
     try:
         for number in range(3, PUBLICATIONS + 2):
             _serve(running, slim, number)
-            # So that each release is asked for: a reader sees it at the latest with its next query.
-            time.sleep(0.3)
+            # Two more answers a reader: the second was asked for after the switch, so that each release is seen.
+            wanted, deadline = len(answers) + 2 * len(readers), time.monotonic() + 120
+            while len(answers) < wanted and not errors and time.monotonic() < deadline:
+                time.sleep(0.02)
     finally:
         stop.set()
         for reader in readers:
@@ -285,7 +295,7 @@ def test_thirty_publications_under_readers(running: Running, tmp_path: Path) -> 
         f"{running.backend}: {len(answers)} answers of {seen} releases, {len(wrong)} mixed, {len(errors)} errors, "
         f"p95 {seconds[int(len(seconds) * 0.95)]:.3f} s"
     )
-    assert (wrong, errors) == ([], []) and len(answers) > 60 and seen > 10
+    assert (wrong, errors) == ([], []) and len(answers) > 5 * PUBLICATIONS and seen >= PUBLICATIONS - 1
     # The one that is served last is what the next query sees.
     last = running.client.ask(running.datasets["publication"], columns=["number"], row_limit=10)["data"]
     assert {row["number"] for row in last} == {PUBLICATIONS + 1}
@@ -341,8 +351,12 @@ def test_the_dashboards_in_a_browser(running: Running, browser: Browser, tmp_pat
     context = browser.new_context(viewport={"width": 1440, "height": 3000}, locale="zh-CN")
     context.set_default_timeout(300_000)
     page = context.new_page()
-    asked, failed, answered = set(), [], []
+    asked, blocked, failed, answered = set(), set(), [], []
     page.on("request", lambda request: asked.add(httpx.URL(request.url).host or "data"))
+    # Superset's pages ask for a usage pixel; the policy that they come with keeps the browser from sending it.
+    page.on(
+        "requestfailed", lambda request: blocked.add(httpx.URL(request.url).host) if request.failure == "csp" else None
+    )
     page.on("response", lambda response: failed.append(response.url) if response.status >= 400 else None)
     page.on("response", lambda response: answered.append(response.url) if "/chart/data" in response.url else None)
     page.on("pageerror", lambda error: failed.append(str(error)))
@@ -372,6 +386,6 @@ def test_the_dashboards_in_a_browser(running: Running, browser: Browser, tmp_pat
         assert (look["over"], look["failed"], look["loading"]) == ([], [], 0), (slug, look)
         assert look["charts"] == placed and look["wide"] <= 0
         assert "2022.1" in page.inner_text("body") and "2022-09-05" in page.inner_text("body")
-    outside = asked - {"127.0.0.1", "data"}
+    outside = asked - blocked - {"127.0.0.1", "data"}
     assert (failed, outside) == ([], set()), (failed, outside)
     context.close()
