@@ -62,9 +62,15 @@ def of_county(home: Home, project: Path = DBT_PROJECT) -> tuple[Path, dict[str, 
 
 
 def dbt_build(
-    home: Home, run_dir: Path, *, project: Path = DBT_PROJECT, progress: Callable[[str], None] | None = None
+    home: Home,
+    run_dir: Path,
+    *,
+    project: Path = DBT_PROJECT,
+    progress: Callable[[str], None] | None = None,
+    engine: str = "duckdb",
 ) -> Summary:
-    """Builds every model, seed and test of ``project`` in ``run_dir/warehouse.duckdb`` (unit tests are of the code).
+    """Builds every model, seed and test of ``project`` (unit tests are of the code): in ``run_dir/warehouse.duckdb``,
+    or with the engine ``spark`` in the Spark session of this process.
 
     ``progress`` is called with the name of each finished node. Raises BuildFailed that names what failed and why.
     """
@@ -80,7 +86,7 @@ def dbt_build(
 
     target = run_dir / "dbt"
     target.mkdir()
-    _take_cache(home, project, target)
+    _take_cache(home, project, engine, target)
     seeds, of_the_county, dbt_vars = of_county(home, project)
     folders = [home.staged, run_dir, seeds]
     variables = of_the_county | {
@@ -95,6 +101,7 @@ def dbt_build(
         *("build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure"),
         *("--project-dir", str(project)),
         *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
+        *("--target", engine),
     ]
     if dbt_vars:
         arguments += ["--vars", json.dumps(dbt_vars)]
@@ -126,7 +133,7 @@ def dbt_build(
         told = "\n  ".join([f"dbt: {counts}", *shown])
         # A full disk is no fault of a model, and may have room at the next try.
         raise StorageFailed(told) if storage_reason_in(told) else BuildFailed(told)
-    _keep_cache(home, project, target)
+    _keep_cache(home, project, engine, target)
     return summary
 
 
@@ -187,22 +194,22 @@ def with_environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _cache(home: Home, project: Path) -> Path:
-    # dbt keeps absolute paths in it: a project that lies elsewhere has a cache of its own.
-    place = hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:16]
+def _cache(home: Home, project: Path, engine: str) -> Path:
+    # dbt keeps absolute paths and the engine in it: a project that lies elsewhere has a cache of its own.
+    place = hashlib.sha256(f"{engine}\0{project.resolve()}".encode()).hexdigest()[:16]
     return home.runs / ".dbt" / f"{place}.msgpack"
 
 
-def _take_cache(home: Home, project: Path, target: Path) -> None:
-    cached = _cache(home, project)
+def _take_cache(home: Home, project: Path, engine: str, target: Path) -> None:
+    cached = _cache(home, project, engine)
     if cached.exists():
         shutil.copyfile(cached, target / _PARSE_CACHE)
 
 
-def _keep_cache(home: Home, project: Path, target: Path) -> None:
+def _keep_cache(home: Home, project: Path, engine: str, target: Path) -> None:
     if not (target / _PARSE_CACHE).exists():
         return
-    cached = _cache(home, project)
+    cached = _cache(home, project, engine)
     cached.parent.mkdir(exist_ok=True)
     temporary = temporary_beside(cached)
     shutil.copyfile(target / _PARSE_CACHE, temporary)
