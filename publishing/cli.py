@@ -203,6 +203,26 @@ def rollback(to: int | None, reason: str) -> None:
 
 
 @main.command()
+@click.option("--run-id", help="The build to repeat; default: the newest.")
+def spark(run_id: str | None) -> None:
+    """Build a run again on Apache Spark and compare every figure with DuckDB's; exit code 1 where one differs."""
+    from publishing.spark.build import newest_run, repeat
+    from publishing.spark.compare import compare
+
+    home = Home.from_env()
+    run_id = run_id or newest_run(home)
+    built = _with_status(lambda show: repeat(home, run_id, progress=show))
+    found = compare(home.runs / run_id / "warehouse.duckdb", built.place)
+    for line in found.differences:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    counted = "、".join(f"{schema} {count:,}" for schema, count in found.figures.items())
+    console.print(f"run {run_id} on Spark: {built.place.where}", markup=False, soft_wrap=True)
+    console.print(f"{len(found.differences)} differing of {sum(found.figures.values()):,} figures ({counted})")
+    if found.differences:
+        sys.exit(1)
+
+
+@main.command()
 def mirror() -> None:
     """Bring the PostgreSQL mirror (TONGBAO_POSTGRES) to the served release; readers see the old or the new one."""
     from publishing.mirror import mirror as bring
