@@ -16,12 +16,14 @@ INSTALLED := $(VENV)/.installed-$(notdir $(REQUIREMENTS))
 SUPERSET_VENV ?= var/superset-venv
 SUPERSET := $(SUPERSET_VENV)/.installed
 BACKEND ?= duckdb
+SPARK_VENV ?= var/spark-venv
+SPARK := $(SPARK_VENV)/.installed
 # Compiled once at install; an interpreter that may not write bytecode would compile Airflow at every start.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run county ui stop backfill status rebuild dbt superset test test-superset clients lint format bench faults study lock up down clean
+.PHONY: help install run county ui stop backfill status rebuild dbt superset test test-superset clients lint format bench faults study spark test-spark lock up down clean
 
 help:  ## this overview
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
@@ -99,12 +101,28 @@ faults: install  ## the card of faults: damaged deliveries, kills, full disks, l
 study: install  ## fairness of the rules on simulated counties, beside raw rates and target-and-slope; writes var/study.json
 	@$(BIN)/python -m study
 
+spark: install $(SPARK)  ## the newest build again on Apache Spark, every figure compared with DuckDB's (needs Java 17)
+	@$(SPARK_VENV)/bin/python -m publishing spark $(ARGS)
+
+# With pyspark beside it Great Expectations would import it in every process: so it lies in an environment of its own, which
+# reads the other one.
+$(SPARK): requirements/spark.txt
+	@test -x $(SPARK_VENV)/bin/python || $(PYTHON) -m venv $(SPARK_VENV)
+	@$(abspath $(BIN))/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+	  > "$$($(SPARK_VENV)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/tongbao.pth"
+	$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/spark.txt
+	@touch $@
+
+test-spark: install $(SPARK)  ## the tests that need Apache Spark, its environment installed first; SEEDS=all: further seeds
+	TONGBAO_SPARK=$(or $(SEEDS),required) $(SPARK_VENV)/bin/python -m pytest tests/end_to_end/test_spark.py
+
 lock:  ## compile the hash-pinned requirements from the .in files (needs uv)
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/base.in -o requirements/base.txt
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/dev.in -o requirements/dev.txt
 	for version in 1.4 1.5; do uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 	  requirements/clients/duckdb-$$version.in -o requirements/clients/duckdb-$$version.txt || exit 1; done
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/superset.in -o requirements/superset.txt
+	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-deps requirements/spark.in -o requirements/spark.txt
 
 up:  ## the deployment in containers (docs/deployment.md): make up PROFILES="demo superset"
 	@$(PYTHON) deploy/secrets.py
