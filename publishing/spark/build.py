@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pyarrow.dataset as pads
 
+from ingestion import engine
 from ingestion.durable import naming_storage_faults
 from ingestion.errors import BadParameter, BuildFailed
 from ingestion.home import Home
@@ -105,5 +105,5 @@ def _make(home: Home, run_dir: Path, project: Path, progress: Callable[[str], No
 
 
 def _digest_of(warehouse: Path) -> str:
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect(warehouse, read_only=True) as connection:
         return str(connection.execute("SELECT input_digest FROM staged.run").fetchall()[0][0])

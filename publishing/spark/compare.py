@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion import engine
 from ingestion.errors import BuildFailed
 from publishing.dictionary import dictionary
 from publishing.inputs import quoted
@@ -35,7 +36,7 @@ def compare(warehouse: Path, place: Place, schemas: Iterable[str] = COMPARED_SCH
     """
     found = Comparison()
     keys = {name: entry.keys for name, entry in dictionary().items()}
-    with duckdb.connect() as connection:
+    with engine.connect() as connection:
         connection.execute("ATTACH $path AS built (READ_ONLY)", {"path": str(warehouse)})
         for schema in schemas:
             rows = connection.execute(

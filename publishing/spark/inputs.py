@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from ingestion import engine
 from ingestion.contracts import CONTRACTS
 from ingestion.errors import BadParameter
 from ingestion.ledger import AcceptedFile
@@ -103,7 +103,7 @@ def lay_delivered(place: Place, files: Iterable[AcceptedFile]) -> dict[str, int]
 
 def lay_small_tables(place: Place, warehouse: Path) -> list[tuple[str, str]]:
     """Writes every table of the input schemas of a DuckDB file as Parquet, ``<schema>/<table>/``; their names."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect(warehouse, read_only=True) as connection:
         listed = connection.execute(
             "SELECT schema_name, table_name FROM duckdb_tables() "
             "WHERE database_name = current_database() AND list_contains(?, schema_name) ORDER BY ALL",
