@@ -10,6 +10,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENTS ?= requirements/dev.txt
+CLIENTS ?= .clients
 INSTALLED := $(VENV)/.installed-$(notdir $(REQUIREMENTS))
 # Superset needs other versions of what Airflow and dbt need, so it has an environment of its own.
 SUPERSET_VENV ?= var/superset-venv
@@ -20,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run county ui stop backfill status rebuild dbt superset test test-superset lint format bench faults study lock up down clean
+.PHONY: help install run county ui stop backfill status rebuild dbt superset test test-superset clients lint format bench faults study lock up down clean
 
 help:  ## this overview
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
@@ -48,7 +49,7 @@ backfill: install  ## pull a year again in the Airflow of `make ui`: make backfi
 	@$(BIN)/python -m ops backfill "$(YEAR)"
 
 dbt: install  ## dbt on a copy of the newest build: make dbt ARGS="run --select unit_rankings"
-	@$(BIN)/python -m ops.scratch $(ARGS)
+	@$(if $(COUNTY),TONGBAO_COUNTY="$(COUNTY)") $(BIN)/python -m ops.scratch $(ARGS)
 
 superset: install $(SUPERSET)  ## Superset with the dashboards, on loopback, until Ctrl-C: make superset BACKEND=postgres
 	@TONGBAO_SUPERSET_VENV="$(abspath $(SUPERSET_VENV))" $(BIN)/python -m ops superset --backend "$(BACKEND)" --port 8088
@@ -63,6 +64,15 @@ test-superset: install $(SUPERSET)  ## the tests that need a real Superset, its 
 
 test: install  ## all tests
 	$(BIN)/python -m pytest $(TESTS)
+
+# Two environments of their own: other DuckDB releases than the warehouse's, harlequin, a notebook's kernel.
+clients: install  ## DuckDB 1.4 and 1.5, psql, harlequin and a notebook read while thirty releases are published
+	@for version in 1.4 1.5; do \
+	  home="$(CLIENTS)/duckdb-$$version"; test -x "$$home/bin/python" || $(PYTHON) -m venv "$$home"; \
+	  "$$home/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    -r requirements/clients/duckdb-$$version.txt || exit 1; \
+	done
+	TONGBAO_CLIENTS="$(abspath $(CLIENTS))" $(BIN)/python -m pytest tests/clients -s
 
 lint: install  ## ruff, mypy, sqlfluff; changes nothing
 	$(BIN)/ruff check .
@@ -80,8 +90,8 @@ status: install  ## what is landed, validated, published; how old it is and whic
 rebuild: install  ## the served release again from raw files alone, timed; are the digests the same?
 	@$(BIN)/python -m upkeep rebuild
 
-bench: install  ## county size through the real DAGs against an empty DAG; writes var/bench.json
-	@$(BIN)/python -m ops.bench
+bench: install  ## a month through the DAGs and at several sizes, beside yardsticks; BENCH="--part sizes --sizes 1,50,500"
+	@$(BIN)/python -m ops.bench $(BENCH)
 
 faults: install  ## the card of faults: damaged deliveries, kills, full disks, limits; writes var/faults.json
 	@$(BIN)/python -m faults
@@ -92,6 +102,8 @@ study: install  ## fairness of the rules on simulated counties, beside raw rates
 lock:  ## compile the hash-pinned requirements from the .in files (needs uv)
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/base.in -o requirements/base.txt
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/dev.in -o requirements/dev.txt
+	for version in 1.4 1.5; do uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  requirements/clients/duckdb-$$version.in -o requirements/clients/duckdb-$$version.txt || exit 1; done
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/superset.in -o requirements/superset.txt
 
 up:  ## the deployment in containers (docs/deployment.md): make up PROFILES="demo superset"
