@@ -9,6 +9,8 @@ wsgi_app = "superset.app:create_app()"
 worker_class = "sync"
 workers = int(os.environ.get("SUPERSET_WORKERS", "4"))
 timeout = 120
+# Less than the ten seconds that Docker gives a container to end.
+graceful_timeout = 8
 # Loaded once; the processes share its memory.
 preload_app = True
 control_socket_disable = True
