@@ -5,8 +5,8 @@ then one month of all three systems is pulled, validated, built, audited and pub
 The yardstick is ``dag.test`` of a DAG with one empty task: what this Airflow costs on this machine before any work.
 Both migrate no database and start from compiled bytecode; they take turns, and the medians are compared.
 
-Then the clean export of :mod:`ops.bench_clean` is loaded, and months of several sizes go from files to a release
-(:mod:`ops.bench_sizes`).
+The dashboards' queries are asked of the release that this left (:mod:`ops.bench_bi`). Then the clean export of
+:mod:`ops.bench_clean` is loaded, and months of several sizes go from files to a release (:mod:`ops.bench_sizes`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import click
 from rich.console import Console
 
 from ingestion.home import PROJECT, Home
-from ops import bench_clean, bench_sizes, connections, sources
+from ops import bench_bi, bench_clean, bench_sizes, connections, sources
 from ops.bench_exports import MOST
 from ops.runtime import RunFailed
 from ops.settings import AirflowHome, environment
@@ -44,7 +44,7 @@ with DAG("empty", schedule=None):
 
 #: The parts, and what each measures.
 PARTS = {
-    "dag": "a county's month through the DAGs against an empty DAG (2 minutes)",
+    "dag": "a county's month through the DAGs against an empty DAG, then the dashboards' queries (3 minutes)",
     "clean": "a clean CSV of 2 million rows loaded (2 minutes)",
     "sizes": "months of several sizes from files to release",
 }
@@ -88,11 +88,11 @@ def main(parts: tuple[str, ...], sizes: list[float], repeats: int, folder: Path 
     home = Home.from_env().root
     results, folder = home / "bench.json", folder or home / "bench"
     if not parts or "dag" in parts:
-        _merge(results, _dag(console, repeats))
+        merge(results, _dag(console, repeats))
     if not parts or "clean" in parts:
-        _merge(results, bench_clean.measure(folder, console, repeats))
+        merge(results, bench_clean.measure(folder, console, repeats))
     if not parts or "sizes" in parts:
-        _merge(results, bench_sizes.measure(folder, console, sizes))
+        merge(results, bench_sizes.measure(folder, console, sizes))
     console.print(f"written: {results}")
 
 
@@ -118,10 +118,12 @@ def _dag(console: Console, repeats: int) -> dict[str, dict]:
                 rss[what].append(peak)
                 console.print(f"{what:<7} {took:6.1f} s  {peak:6.0f} MiB")
                 shutil.rmtree(home.root)
+        asked = bench_bi.measure(ready, console)
     ratio = statistics.median(seconds["county"]) / statistics.median(seconds["empty"])
     console.print(f"county month / empty DAG = {ratio:.2f} (target: at most {TARGET})")
     return {
-        "ratios": {"county_vs_empty_dag": round(ratio, 3)},
+        "ratios": {"county_vs_empty_dag": round(ratio, 3), **asked["ratios"]},
+        "bi": asked["bi"],
         "peak_rss_mib": {"county_month": round(max(rss["county"])), "empty_dag": round(max(rss["empty"]))},
         "seconds": {name: [round(s, 2) for s in runs] for name, runs in seconds.items()},
     }
@@ -152,7 +154,7 @@ def _measure(home: Home, what: str, exports: Path, *, dags: Path = PROJECT / "da
     return took, float((home.root / "peak_rss_mib").read_text())
 
 
-def _merge(path: Path, found: dict[str, dict]) -> None:
+def merge(path: Path, found: dict[str, dict]) -> None:
     """Add to the results that other benches have written."""
     kept = json.loads(path.read_text()) if path.exists() else {}
     for section, figures in found.items():

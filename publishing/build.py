@@ -20,7 +20,7 @@ from ingestion.ledger import Ledger
 from ingestion.load import restore
 from ingestion.period import Period
 from publishing import inputs, releases, settings
-from publishing.dbt_run import DBT_PROJECT, dbt_build, seeds_folder
+from publishing.dbt_run import DBT_PROJECT, Summary, dbt_build, seeds_folder
 from publishing.durable import PublisherBusy, exclusive, fsync_path, sha256_of, write_text
 from publishing.plan import delivered_pairs, missing_deliveries
 from publishing.previous import copy_previous, published_periods
@@ -78,7 +78,7 @@ def build(
         with Ledger(home).at_one_moment() as ledger:
             digest = input_digest(home, project, ledger)
             lay_inputs(home, ledger, warehouse, wanted, run_id, reason, digest, base)
-        summary = dbt_build(home, run_dir, project=project, progress=progress)
+        summary = _models(settings.engine())(home, run_dir, project=project, progress=progress)
         if rotation.key_of_staged(home) != key:
             raise PublisherBusy("the pseudonymisation key was rotated during the build; build again")
         _checkpoint(warehouse)
@@ -92,6 +92,15 @@ def build(
         }
         write_text(run_dir / STATE_FILE, json.dumps(state, ensure_ascii=False, indent=1))
     return warehouse
+
+
+def _models(engine: str) -> Callable[..., Summary]:
+    """What builds the models from the inputs laid in."""
+    if engine == "spark":
+        from publishing.spark.build import models_on_spark
+
+        return models_on_spark
+    return dbt_build
 
 
 def _restore_staged(home: Home) -> None:

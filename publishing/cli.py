@@ -6,7 +6,7 @@ import datetime as dt
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console
@@ -161,6 +161,18 @@ def parquet(folder: Path) -> None:
     console.print(f"release {release.number}: {len(written)} files in {folder}", markup=False)
 
 
+@main.command()
+@click.argument("file", type=click.File("w", encoding="utf-8", atomic=True), default="-")
+def semantics(file: IO[str]) -> None:
+    """Write tables, joins and metrics of the served release for BI tools (Open Semantic Interchange, YAML) to FILE."""
+    from publishing.semantics import as_yaml, semantic_model
+
+    release = releases.served(Home.from_env())
+    if release is None:
+        raise BadParameter("nothing is published yet")
+    file.write(as_yaml(semantic_model(release)))
+
+
 @main.command("releases")
 def list_releases() -> None:
     """List the release folders; the served one is marked."""
@@ -188,6 +200,26 @@ def rollback(to: int | None, reason: str) -> None:
     if not serve_documents(Home.from_env()):
         console.print("its documents are not written yet: python -m publishing documents")
     _mirror_if_set()
+
+
+@main.command()
+@click.option("--run-id", help="The build to repeat; default: the newest.")
+def spark(run_id: str | None) -> None:
+    """Build a run again on Apache Spark and compare every figure with DuckDB's; exit code 1 where one differs."""
+    from publishing.spark.build import newest_run, repeat
+    from publishing.spark.compare import compare
+
+    home = Home.from_env()
+    run_id = run_id or newest_run(home)
+    built = _with_status(lambda show: repeat(home, run_id, progress=show))
+    found = compare(home.runs / run_id / "warehouse.duckdb", built.place)
+    for line in found.differences:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    counted = "、".join(f"{schema} {count:,}" for schema, count in found.figures.items())
+    console.print(f"run {run_id} on Spark: {built.place.where}", markup=False, soft_wrap=True)
+    console.print(f"{len(found.differences)} differing of {sum(found.figures.values()):,} figures ({counted})")
+    if found.differences:
+        sys.exit(1)
 
 
 @main.command()

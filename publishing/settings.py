@@ -64,6 +64,25 @@ def mirror_reader() -> str:
     return name
 
 
+def engine() -> str:
+    """What builds the models (``TONGBAO_ENGINE``): ``duckdb`` in this process, or ``spark`` (docs/region.md)."""
+    name = os.environ.get("TONGBAO_ENGINE", "").strip() or "duckdb"
+    if name not in ("duckdb", "spark"):
+        raise BadParameter("TONGBAO_ENGINE must be duckdb or spark")
+    return name
+
+
+def spark_master() -> str:
+    """Where Spark runs (``TONGBAO_SPARK_MASTER``): ``local[2]``, this machine, unless a cluster is named."""
+    return os.environ.get("TONGBAO_SPARK_MASTER", "").strip() or "local[2]"
+
+
+def spark_folder() -> str | None:
+    """Where Spark's tables lie (``TONGBAO_SPARK_FOLDER``, a folder or an object store's URI that every machine of the
+    cluster reaches); None: in the run's own folder."""
+    return os.environ.get("TONGBAO_SPARK_FOLDER", "").strip().rstrip("/") or None
+
+
 def checked_run_id(run_id: str) -> str:
     """The run id, where it is fit to name a folder; raises BadParameter otherwise."""
     if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):

@@ -3,13 +3,13 @@
 {% macro all_revisions(table, computed) -%}
 select
     {% for column in model.columns.values() -%}
-    cast({{ column.name }} as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
+    {{ dbt.cast(column.name, column.data_type) }} as {{ column.name }}{{ ',' if not loop.last }}
     {% endfor -%}
 from {{ source('previous', table) }}
 union all
 select
     {% for column in model.columns.values() -%}
-    cast({{ 'new_releases' if column.name == 'release' else 'computed' }}.{{ column.name }} as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
+    {{ dbt.cast(('new_releases.' if column.name == 'release' else 'computed.') ~ column.name, column.data_type) }} as {{ column.name }}{{ ',' if not loop.last }}
     {% endfor -%}
 from {{ ref(computed) }} as computed
 inner join {{ ref('new_releases') }} as new_releases on computed.period_code = new_releases.period_code

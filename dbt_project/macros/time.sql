@@ -37,3 +37,16 @@
 {% macro known_from(month) -%}
   greatest({{ month }}, known_month)
 {%- endmacro %}
+
+{# Every day from the first to the one before the last, as a query with the one column date_day. #}
+{% macro days_between(first, last) -%}
+  {{ return(adapter.dispatch('days_between')(first, last)) }}
+{%- endmacro %}
+
+{% macro default__days_between(first, last) -%}
+  select cast(unnest(generate_series(date '{{ first }}', date '{{ last }}' - 1, interval '1 day')) as date) as date_day
+{%- endmacro %}
+
+{% macro spark__days_between(first, last) -%}
+  select explode(sequence(date '{{ first }}', date '{{ last }}' - 1)) as date_day
+{%- endmacro %}

@@ -8,8 +8,7 @@ with known as (
 ),
 
 days as (
-    select cast(date_day as date) as date_day
-    from ({{ dbt.date_spine('day', "cast('2004-01-01' as date)", "cast('2032-01-01' as date)") }}) as spine
+    {{ days_between('2004-01-01', '2032-01-01') }}
 ),
 
 marked as (

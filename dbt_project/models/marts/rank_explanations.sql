@@ -1,3 +1,11 @@
+{%- set rows_needed -%}
+    abs(
+        ruled.floor - metrics.adjusted + (ruled.target - ruled.floor) / metrics.weight * (
+            metrics.points
+            + (compared.above_score - compared.score) * compared.held_weight / (100 * compared.clean_share)
+        )
+    ) * (metrics.denominator + case when ruled.is_shrunk then rules.prior_rows else 0 end)
+{%- endset -%}
 -- Grain: released period × ranked unit × area (`overall` included) × component, of the period's newest revision.
 -- Over the components of a unit and area, score_part adds up to its score, gap_part to the gap to the place above,
 -- change_part to the change since the period before (all unrounded). docs/decisions/0009-explanations.md.
@@ -83,14 +91,7 @@ reach as (
         case
             when ruled.better = 'high' then metrics.denominator - metrics.numerator else metrics.numerator
         end as rows_left,
-        ceil(round(
-            abs(
-                ruled.floor - metrics.adjusted + (ruled.target - ruled.floor) / metrics.weight * (
-                    metrics.points
-                    + (compared.above_score - compared.score) * compared.held_weight / (100 * compared.clean_share)
-                )
-            ) * (metrics.denominator + case when ruled.is_shrunk then rules.prior_rows else 0 end), 6
-        )) as rows_needed
+        ceil({{ rounded(rows_needed, 6) }}) as rows_needed
     from compared
     inner join {{ ref('scored_metrics') }} as metrics
         on compared.period_code = metrics.period_code

@@ -100,14 +100,10 @@ select
     area,
     -- Beyond 30 the 1 - share beside it is lost in rounding anyway, and exp would overflow.
     -- To 9 decimals, as scores before they are compared: binary noise must not decide a list.
-    round(
-        sum(
-            case
-                when log_ratio > 30 then ln(lagging_share) + log_ratio
-                else ln(1 - lagging_share + lagging_share * exp(log_ratio))
-            end
-        ),
-        9
-    ) as log_odds
+    {{ rounded(ordered_sum(
+        'case when log_ratio > 30 then ln(lagging_share) + log_ratio '
+        ~ 'else ln(1 - lagging_share + lagging_share * exp(log_ratio)) end',
+        'metric'
+    ), 9) }} as log_odds
 from ratios
 group by period_code, unit_code, area

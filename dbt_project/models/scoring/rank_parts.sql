@@ -38,7 +38,7 @@ components as (
 ),
 
 sums as (
-    select period_code, unit_code, area, sum(points) as points
+    select period_code, unit_code, area, {{ ordered_sum('points', 'component') }} as points
     from components
     group by period_code, unit_code, area
 ),

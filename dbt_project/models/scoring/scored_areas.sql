@@ -6,10 +6,10 @@ with metric_sums as (
         unit_code,
         unit_group,
         area,
-        sum(weight) as area_weight,
-        coalesce(sum(case when points is not null then weight end), 0) as held_weight,
-        sum(points) as points,
-        sqrt(sum(points_sd * points_sd)) as points_sd
+        {{ ordered_sum('weight', 'metric') }} as area_weight,
+        coalesce({{ ordered_sum('case when points is not null then weight end', 'metric') }}, 0) as held_weight,
+        {{ ordered_sum('points', 'metric') }} as points,
+        sqrt({{ ordered_sum('points_sd * points_sd', 'metric') }}) as points_sd
     from {{ ref('scored_metrics') }}
     group by period_code, rule_set, unit_code, unit_group, area
 ),
@@ -92,10 +92,10 @@ overall as (
         rule_set,
         unit_code,
         unit_group,
-        sum(weight_in_overall) as all_weight,
-        coalesce(sum(case when score is not null then weight_in_overall end), 0) as held_weight,
-        sum(weight_in_overall * score) as weighted,
-        sqrt(sum(weight_in_overall * score_sd * weight_in_overall * score_sd)) as weighted_sd,
+        {{ ordered_sum('weight_in_overall', 'area') }} as all_weight,
+        coalesce({{ ordered_sum('case when score is not null then weight_in_overall end', 'area') }}, 0) as held_weight,
+        {{ ordered_sum('weight_in_overall * score', 'area') }} as weighted,
+        sqrt({{ ordered_sum('weight_in_overall * score_sd * weight_in_overall * score_sd', 'area') }}) as weighted_sd,
         min(minimum_coverage) as minimum_coverage,
         max({{ one_if('veto_reason is not null') }}) = 1 as has_veto
     from scored
