@@ -5,7 +5,7 @@ then one month of all three systems is pulled, validated, built, audited and pub
 The yardstick is ``dag.test`` of a DAG with one empty task: what this Airflow costs on this machine before any work.
 Both migrate no database and start from compiled bytecode; they take turns, and the medians are compared.
 
-Then the clean export of :mod:`ops.bench_clean` is loaded.
+Then the clean export of :mod:`ops.bench_clean` is loaded, and the months of :mod:`ops.bench_months` are run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import click
 from rich.console import Console
 
 from ingestion.home import PROJECT, Home
-from ops import bench_clean, connections, sources
+from ops import bench_clean, bench_months, connections, sources
 from ops.runtime import RunFailed
 from ops.settings import AirflowHome, environment
 
@@ -68,7 +68,7 @@ def main(repeats: int) -> None:
                 shutil.rmtree(home.root)
     ratio = statistics.median(seconds["county"]) / statistics.median(seconds["empty"])
     console.print(f"county month / empty DAG = {ratio:.2f} (target: at most {TARGET})")
-    _merge(
+    merge(
         results,
         {
             "ratios": {"county_vs_empty_dag": round(ratio, 3)},
@@ -76,7 +76,8 @@ def main(repeats: int) -> None:
             "seconds": {name: [round(s, 2) for s in runs] for name, runs in seconds.items()},
         },
     )
-    _merge(results, bench_clean.measure(Home.from_env().root / "bench", console, repeats))
+    merge(results, bench_clean.measure(Home.from_env().root / "bench", console, repeats))
+    merge(results, bench_months.measure(Home.from_env().root / "bench", console, repeats))
     console.print(f"written: {results}")
 
 
@@ -105,7 +106,7 @@ def _measure(home: Home, what: str, exports: Path, *, dags: Path = PROJECT / "da
     return took, float((home.root / "peak_rss_mib").read_text())
 
 
-def _merge(path: Path, found: dict[str, dict]) -> None:
+def merge(path: Path, found: dict[str, dict]) -> None:
     """Add to the results that other benches have written."""
     kept = json.loads(path.read_text()) if path.exists() else {}
     for section, figures in found.items():

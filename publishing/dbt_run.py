@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,11 +54,17 @@ def seeds_folder(home: Home, project: Path = DBT_PROJECT) -> Path:
 
 
 def dbt_build(
-    home: Home, run_dir: Path, *, project: Path = DBT_PROJECT, progress: Callable[[str], None] | None = None
+    home: Home,
+    run_dir: Path,
+    *,
+    project: Path = DBT_PROJECT,
+    select: Sequence[str] = (),
+    progress: Callable[[str], None] | None = None,
 ) -> Summary:
     """Builds every model, seed and test of ``project`` in ``run_dir/warehouse.duckdb`` (unit tests are of the code).
 
-    ``progress`` is called with the name of each finished node. Raises BuildFailed that names what failed and why.
+    ``select``: only what these selectors of dbt name. ``progress`` is called with the name of each finished node.
+    Raises BuildFailed that names what failed and why.
     """
     with collector_paused():
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # dbt takes a second to import
@@ -89,6 +95,8 @@ def dbt_build(
         *("build", "--exclude-resource-type", "unit_test", "--project-dir", str(project)),
         *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
     ]
+    if select:
+        arguments += ["--select", *select, "--indirect-selection", "empty"]
     if county():
         arguments += ["--vars", json.dumps({"datasets": list(delivered_datasets())})]
     # In a thread of its own: dbt walks its callers' frames, their sources included, and an Airflow task has many.
