@@ -97,6 +97,7 @@ def build(
             "input_digest": digest,
             "warehouse_sha256": sha256_of(warehouse),
             "dbt": asdict(summary),
+            "taken_over": new is not None,
             "months": months,
         }
         write_text(run_dir / STATE_FILE, json.dumps(state, ensure_ascii=False, indent=1))

@@ -53,13 +53,34 @@ def suppress(cells: Mapping[Cell, float], sums: Iterable[Sum[Cell]], threshold: 
     small = {cell for cell, value in cells.items() if 0 < value < threshold}
     hidden = set(small)
     _hide_within_sums(cells, known, hidden, threshold)
-    while told := _told(cells, known, hidden, small, threshold):
+    group_of = _apart(known)
+    settled: set[frozenset[Cell]] = set()
+    while told := _told(cells, known, hidden, small, threshold, settled):
         for among in told:
             others = [cell for cell in among if cell not in hidden and cells[cell] > 0]
             if others:
                 hidden.add(min(others, key=lambda cell: (cells[cell], str(cell))))
+        # Of sums that share no cell with these, direct or by others, nothing more is to be learnt.
+        open_groups = {group_of[among[0]] for among in told}
+        known = [line for line in known if group_of[line[0]] in open_groups]
         _hide_within_sums(cells, known, hidden, threshold)
     return hidden
+
+
+def _apart(sums: Sequence[Sum[Cell]]) -> dict[Cell, Cell]:
+    """Each cell of the sums with one that stands for all it is tied to: a year's figures are tied to no other's."""
+    root: dict[Cell, Cell] = {}
+
+    def find(cell: Cell) -> Cell:
+        while root[cell] != cell:
+            root[cell] = cell = root[root[cell]]
+        return cell
+
+    for whole, parts in sums:
+        top = find(root.setdefault(whole, whole))
+        for part in parts:
+            root[find(root.setdefault(part, part))] = top
+    return {cell: find(cell) for cell in root}
 
 
 def _hide_within_sums(
@@ -90,49 +111,73 @@ def _hide_within_sums(
 
 
 def _told(
-    cells: Mapping[Cell, float], sums: Sequence[Sum[Cell]], hidden: set[Cell], small: set[Cell], threshold: int
+    cells: Mapping[Cell, float],
+    sums: Sequence[Sum[Cell]],
+    hidden: set[Cell],
+    small: set[Cell],
+    threshold: int,
+    settled: set[frozenset[Cell]],
 ) -> list[list[Cell]]:
     """For each small cell that cannot be as large as the threshold, given what is printed: the cells of all the sums
-    that tie it to others."""
-    if not small:
-        return []
+    that tie it to others. Hidden cells that were looked at together before and tell nothing are in ``settled``."""
+    told: list[list[Cell]] = []
+    tied = [
+        (names, lines)
+        for names, lines in _connected(sums, hidden)
+        if frozenset(names) not in settled and not small.isdisjoint(names)
+    ]
+    left = [[name for name in names if name in small] for names, _ in tied]
+    single = [False] * len(tied)
+    safe = [True] * len(tied)
+    while asked := {n: places[:1] if single[n] else places for n, places in enumerate(left) if places}:
+        large = _large_at_once(cells, [tied[n] for n in asked], list(asked.values()), threshold)
+        for n, places in asked.items():
+            fine = large.intersection(places)
+            if single[n] and not fine:
+                told.append([cell for whole, parts in tied[n][1] for cell in (whole, *parts)])
+                safe[n], fine = False, set(places)
+            single[n] = single[n] or not fine
+            left[n] = [place for place in left[n] if place not in fine]
+    settled.update(frozenset(names) for (names, _), nothing in zip(tied, safe, strict=True) if nothing)
+    return told
+
+
+def _large_at_once(
+    cells: Mapping[Cell, float],
+    tied: Sequence[tuple[list[Cell], list[Sum[Cell]]]],
+    asked_of: Sequence[list[Cell]],
+    threshold: int,
+) -> set[Cell]:
+    """Of the cells asked for of each of several sets of hidden cells and their sums, as many as can be as large as the
+    threshold together. One problem for all sets: they share no cell, so that each has its own answer in it."""
     import numpy as np  # scipy takes a third of a second: only where something is small
     from scipy.optimize import linprog
     from scipy.sparse import coo_array, csr_array, hstack
 
-    told: list[list[Cell]] = []
-    for names, lines in _connected(sums, hidden):
-        at = {cell: place for place, cell in enumerate(names)}
-        entries = [
-            (row, at[cell], sign)
-            for row, (whole, parts) in enumerate(lines)
-            for cell, sign in ((whole, 1), *((part, -1) for part in parts))
-            if cell in at
-        ]
-        rows, columns, signs = zip(*entries, strict=True)
-        matrix = csr_array(coo_array((signs, (rows, columns)), shape=(len(lines), len(names))))
-        right = matrix @ np.array([cells[name] for name in names], dtype=float)
-        left, single = [at[name] for name in names if name in small], False
-        while left:
-            asked = left[:1] if single else left
-            # As many as possible as large as possible at once; what is more than the threshold counts no more.
-            gain = coo_array((np.ones(len(asked)), (range(len(asked)), range(len(asked)))))
-            choose = coo_array((-np.ones(len(asked)), (range(len(asked)), asked)), shape=(len(asked), len(names)))
-            answer = linprog(
-                np.concatenate([np.zeros(len(names)), -np.ones(len(asked))]),
-                A_ub=hstack([choose, gain]),
-                b_ub=np.zeros(len(asked)),
-                A_eq=hstack([matrix, csr_array((len(lines), len(asked)))]),
-                b_eq=right,
-                bounds=[(1, None)] * len(names) + [(0, threshold)] * len(asked),
-            )
-            fine = {place for place in asked if answer.x is not None and answer.x[place] >= threshold - 1e-6}
-            if single and not fine:
-                told.append([cell for whole, parts in lines for cell in (whole, *parts)])
-                fine = set(asked)
-            single = not fine or single
-            left = [place for place in left if place not in fine]
-    return told
+    every = [name for names, _ in tied for name in names]
+    lines = [line for _, sums in tied for line in sums]
+    at = {cell: place for place, cell in enumerate(every)}
+    entries = [
+        (row, at[cell], sign)
+        for row, (whole, parts) in enumerate(lines)
+        for cell, sign in ((whole, 1), *((part, -1) for part in parts))
+        if cell in at
+    ]
+    rows, columns, signs = zip(*entries, strict=True)
+    matrix = csr_array(coo_array((signs, (rows, columns)), shape=(len(lines), len(every))))
+    asked = [at[cell] for group in asked_of for cell in group]
+    # As many as possible as large as possible; what is more than the threshold counts no more.
+    gain = coo_array((np.ones(len(asked)), (range(len(asked)), range(len(asked)))))
+    choose = coo_array((-np.ones(len(asked)), (range(len(asked)), asked)), shape=(len(asked), len(every)))
+    answer = linprog(
+        np.concatenate([np.zeros(len(every)), -np.ones(len(asked))]),
+        A_ub=hstack([choose, gain]),
+        b_ub=np.zeros(len(asked)),
+        A_eq=hstack([matrix, csr_array((len(lines), len(asked)))]),
+        b_eq=matrix @ np.array([cells[name] for name in every], dtype=float),
+        bounds=[(1, None)] * len(every) + [(0, threshold)] * len(asked),
+    )
+    return {every[place] for place in asked if answer.x is not None and answer.x[place] >= threshold - 1e-6}
 
 
 def _connected(sums: Sequence[Sum[Cell]], hidden: set[Cell]) -> Iterator[tuple[list[Cell], list[Sum[Cell]]]]:
