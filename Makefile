@@ -64,8 +64,8 @@ status: install  ## what is landed, validated, published; how old it is and whic
 rebuild: install  ## the served release again from raw files alone, timed; are the digests the same?
 	@$(BIN)/python -m upkeep rebuild
 
-bench: install  ## county size through the real DAGs against an empty DAG; writes var/bench.json
-	@$(BIN)/python -m ops.bench
+bench: install  ## a month through the DAGs and at several sizes, beside yardsticks; BENCH="--part sizes --sizes 1,50,500"
+	@$(BIN)/python -m ops.bench $(BENCH)
 
 faults: install  ## the card of faults: damaged deliveries, kills, full disks, limits; writes var/faults.json
 	@$(BIN)/python -m faults

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ingestion.collector import collector_paused
@@ -72,27 +73,48 @@ def _gx() -> Any:
     # At INFO it writes a line for each of hundreds of methods that it leaves out of its documentation.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     with collector_paused():
-        _postpone("scipy.stats")
+        for name in ("scipy.stats", "altair", "boto3"):
+            _postpone(name)
         import great_expectations
 
     return great_expectations
 
 
-def _postpone(name: str) -> None:
-    """Let a module's code run when it is first used: ``import`` binds it until then.
+class _Postponed(ModuleType):
+    """A module whose code runs when the first of its names is asked for; what it is and where it lies is known before.
 
-    ``scipy.stats`` takes a third of the import of Great Expectations, for two expectations about distributions that no
-    suite here has; a suite that had one would get it.
+    (``importlib.util.LazyLoader`` runs it for these, too, and dbt asks every loaded module where it lies.)
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        with _POSTPONED:
+            if type(self) is _Postponed:
+                self.__class__ = ModuleType  # type: ignore[assignment]
+                self.__spec__.loader.exec_module(self)  # type: ignore[union-attr]
+        return getattr(self, name)
+
+
+#: Held while the code of a postponed module runs.
+_POSTPONED = threading.RLock()
+
+
+def _postpone(name: str) -> None:
+    """Let ``import`` bind a module without running its code.
+
+    These take half of the import of Great Expectations: two for expectations about distributions that no suite here
+    has, one for stores of its results that are not used; whoever used them would get them.
     """
     spec = None if name in sys.modules else importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
+    if spec is None:
         return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
     module = importlib.util.module_from_spec(spec)
+    module.__class__ = _Postponed
     sys.modules[name] = module
-    spec.loader.exec_module(module)
     package, _, child = name.rpartition(".")
-    setattr(sys.modules[package], child, module)
+    if package:
+        setattr(sys.modules[package], child, module)
 
 
 @cache

@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from expectations import measures, store, units
+from ingestion import engine
 from ingestion.contracts import CONTRACTS, Contract
 from ingestion.home import Home
 from ingestion.ledger import AcceptedFile
@@ -63,7 +64,7 @@ def added(profiles: Iterable[Profile]) -> Profile:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """An engine in memory that shows no progress bar in a task's log."""
-    connection = duckdb.connect()
+    connection = engine.shared()
     connection.execute("set enable_progress_bar = false")
     return connection
 
@@ -75,8 +76,8 @@ def literal_path(path: Path) -> str:
 
 def open_rows(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
     """Make the view ``delivered`` of these typed files, all rows, and ``live``, those that do not delete their key."""
-    relation = connection.read_parquet([literal_path(path) for path in paths])
-    relation.create_view("delivered", replace=True)
+    files = ", ".join("'" + literal_path(path).replace("'", "''") + "'" for path in paths)
+    connection.execute(f"create or replace temp view delivered as select * from read_parquet([{files}])")
     connection.execute(
         "create or replace temp view live as select * from delivered where not coalesce(_deleted, false)"
     )

@@ -16,6 +16,7 @@ import duckdb
 from expectations import measures, store
 from expectations.judge import Measure, judge, read_expectations
 from expectations.personal import SHORTEST, found_sql, scrubbed
+from ingestion import engine
 from ingestion.errors import AuditFailed
 from ingestion.home import Home
 
@@ -61,7 +62,7 @@ def _measure(warehouse: Path) -> tuple[dict[str, Measure], dict[str, list[dict[s
     figures: dict[str, Measure] = {}
     items: dict[str, list[dict[str, Any]]] = {}
     notes: dict[str, str] = {}
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect(warehouse, read_only=True) as connection:
         connection.execute("set enable_progress_bar = false")
         present = {
             f"{schema}.{table}"

@@ -16,8 +16,11 @@ from faults import card
 from faults.cases import CASES, IN_CHILDREN
 from faults.county import NotPrepared
 from faults.injection import counted_by, preloaded_again
-from faults.judge import OUTCOMES
+from faults.judge import OUTCOMES, WRONG, Verdict
 from ingestion.home import Home
+
+#: Seconds between two lines of progress where there is no terminal to draw a bar on.
+TOLD_EVERY = 30
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -61,11 +64,18 @@ def carried_out(options: argparse.Namespace, console: Console) -> card.Tally:
         TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=console, disable=not console.is_terminal,
     ) as progress:  # fmt: skip
-        bar = progress.add_task("faults", total=len(todo))
-        return card.run(
-            todo, workers=options.workers, keep=options.keep,
-            told=lambda case: progress.update(bar, advance=1, description=case),
-        )  # fmt: skip
+        bar, last = progress.add_task("faults", total=len(todo)), time.monotonic()
+
+        def told(case: str, name: str, verdict: Verdict) -> None:
+            nonlocal last
+            progress.update(bar, advance=1, description=case)
+            if verdict.outcome == WRONG:
+                console.print(f"WRONG {case}: {name}", markup=False, highlight=False)
+            if progress.disable and time.monotonic() - last >= TOLD_EVERY:  # a log has no bar
+                last = time.monotonic()
+                console.print(f"{progress.tasks[bar].completed} of {len(todo)}, now at {case}", highlight=False)
+
+        return card.run(todo, workers=options.workers, keep=options.keep, told=told)
 
 
 def show(tally: card.Tally, console: Console) -> None:

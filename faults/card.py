@@ -33,7 +33,8 @@ QUICK_OPERATION = {
     **{"small_disk": 2, "read_only": 3, "limits": 5, "flipped_byte": 6},
 }
 
-Told = Callable[[str], None]
+#: Hears of each variant when it is done: its case, its name, its verdict.
+Told = Callable[[str, str, Verdict], None]
 
 
 @dataclass
@@ -138,7 +139,7 @@ def run(
             case, variant = todo[index]
             tally.add(case, variant.name, verdict, seconds)
             if told:
-                told(case)
+                told(case, variant.name, verdict)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     return tally

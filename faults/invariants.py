@@ -160,9 +160,11 @@ def i4_nothing_personal(root: Path, home: Home, secrets: Iterable[str], said: st
 def i6_nothing_left(home: Home) -> list[str]:
     """No temporary file, no half a release, no file of what was not accepted, no lock."""
     left: list[Path] = []
+    documents = home.published / "documents"
+    linked = {path.resolve() for path in documents.glob("*") if path.is_symlink()}
     for path in home.root.rglob("*"):
         parts = path.relative_to(home.root).parts
-        if parts[:1] == ("airflow",) or parts in (("runs", ".dbt"), ("runs", ".seeds")):
+        if parts[:1] == ("airflow",) or parts in (("runs", ".dbt"), ("runs", ".seeds")) or path.resolve() in linked:
             continue
         if path.name.startswith(".") or path.suffix in (".tmp", ".wal") or path.name.endswith("-journal"):
             left.append(path)

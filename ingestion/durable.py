@@ -125,12 +125,13 @@ def temporary_beside(path: Path) -> Path:
     """A name beside ``path`` for what will become it, of this process; what killed ones left of it is taken away."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         number = left.name.split(".")[-2]
-        if number == str(os.getpid()) or not _runs(number):
+        if number == str(os.getpid()) or not is_running(number):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def _runs(number: str) -> bool:
+def is_running(number: str) -> bool:
+    """Whether there is a process of this number."""
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:

@@ -117,7 +117,7 @@ class MappedReader(TableReader):
     def batches(self) -> Iterator[pa.RecordBatch]:
         """As ``TableReader.batches``: the contract's columns as strings, then ``_row``."""
         with connect() as connection:
-            connection.execute("CREATE TABLE seen (digest VARCHAR, rows BIGINT)")
+            connection.execute("CREATE TEMP TABLE seen (digest VARCHAR, rows BIGINT)")
             sql = None
             for batch in self._inner.batches():
                 if sql is None:

@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion import engine
 from ingestion.clean_typing import typed_if_clean
 from ingestion.contracts import Column, Contract
 from ingestion.personal import PseudonymKey
@@ -105,9 +106,7 @@ def staged_schema(contract: Contract) -> pa.Schema:
 
 def connect() -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB that reads nothing from outside and knows the macros of this module."""
-    connection = duckdb.connect(":memory:", config={"enable_external_access": "false", "memory_limit": "1GB"})
-    connection.execute(_MACROS + REDACTION_MACROS)
-    return connection
+    return engine.shared("SET GLOBAL enable_external_access = false;" + _MACROS + REDACTION_MACROS, memory_limit="1GB")
 
 
 class Normalizer:

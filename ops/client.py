@@ -11,6 +11,9 @@ import httpx
 from ops.settings import USER
 
 FINISHED = {"success", "failed"}
+#: How Airflow tells of an error of its database, and the seconds to wait after each such answer.
+DATABASE_ERROR = '"reason":"Database error"'
+LOCKED = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,12 @@ class AirflowClient:
         return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
 
     def call(self, method: str, path: str, **kwargs: Any) -> Any:
-        """One request to ``/api/v2``; returns the decoded answer."""
-        response = self._http.request(method, f"/api/v2{path}", **kwargs)
+        """One request to ``/api/v2``; returns the decoded answer. Asks again while Airflow's database is locked."""
+        response = self._ask(method, path, **kwargs)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             login = self._http.post("/auth/token", json={"username": USER, "password": self._password})
             self._http.headers["Authorization"] = f"Bearer {login.raise_for_status().json()['access_token']}"
-            response = self._http.request(method, f"/api/v2{path}", **kwargs)
+            response = self._ask(method, path, **kwargs)
         if response.is_error:
             raise httpx.HTTPStatusError(
                 f"{method} {path}: {response.status_code} {response.text[:500]}",
@@ -56,6 +59,15 @@ class AirflowClient:
                 response=response,
             )
         return response.json() if response.content else None
+
+    def _ask(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        """SQLite refuses a transaction beside the scheduler's and rolls it back whole: the request may be repeated."""
+        for seconds in LOCKED:
+            response = self._http.request(method, f"/api/v2{path}", **kwargs)
+            if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR or DATABASE_ERROR not in response.text:
+                return response
+            time.sleep(seconds)
+        return response
 
     def ensure_pool(self, name: str, *, slots: int) -> None:
         """Make the pool, or give it this many slots."""
@@ -105,12 +117,16 @@ class AirflowClient:
         failed = [task for task in self.tasks(run) if task["state"] == "failed"]
         return [f"{label(run, task)}: {self._reason(run, task)}" for task in failed]
 
-    def _reason(self, run: Run, task: dict[str, Any]) -> str:
+    def log(self, run: Run, task: dict[str, Any]) -> list[str]:
+        """The lines of the last try of a task instance (as :meth:`tasks` gives it), oldest first."""
         path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
         answer = self.call("GET", path, params={"map_index": task["map_index"]}, headers={"Accept": "application/json"})
-        events = [event["event"] if isinstance(event, dict) else str(event) for event in answer["content"]]
-        told = [event for event in events if event.startswith("FAILED ")]
-        return told[-1].partition(": ")[2] if told else (events[-1] if events else "no log")
+        return [event["event"] if isinstance(event, dict) else str(event) for event in answer["content"]]
+
+    def _reason(self, run: Run, task: dict[str, Any]) -> str:
+        lines = self.log(run, task)
+        told = [line for line in lines if line.startswith("FAILED ")]
+        return told[-1].partition(": ")[2] if told else (lines[-1] if lines else "no log")
 
 
 def label(run: Run, task: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import json
 
 import duckdb
 
+from ingestion import engine
 from ingestion.contracts import CONTRACTS
 from ingestion.durable import naming_storage_faults
 from ingestion.errors import AuditFailed
@@ -36,7 +37,7 @@ def audit(home: Home, run_id: str) -> None:
             raise AuditFailed(
                 f"the warehouse of run {run_id} is not as its build left it: damaged on disk; build it again"
             )
-        with duckdb.connect(str(warehouse), read_only=True) as connection:
+        with engine.connect(warehouse, read_only=True) as connection:
             problems = unreconciled(connection) + lost_history(connection) + personal_columns(connection)
         if problems:
             raise AuditFailed("\n  ".join([f"run {run_id} is not published:", *problems]))

@@ -12,8 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ingestion import rotation
 from ingestion.durable import naming_storage_faults
 from ingestion.errors import BadParameter, BuildFailed, Permanent
@@ -27,6 +25,7 @@ from publishing.durable import PublisherBusy, exclusive, fsync_path, sha256_of, 
 from publishing.plan import delivered_pairs, missing_deliveries
 from publishing.previous import copy_previous, published_periods
 from publishing.releases import Release, next_number
+from publishing.warehouse import writing
 
 log = logging.getLogger("tongbao.publishing")
 
@@ -137,7 +136,7 @@ def lay_inputs(
     accepted = ledger.accepted_files()
     for file in accepted:
         files[file.dataset].append(file.path)
-    with _writer(warehouse) as connection:
+    with writing(warehouse) as connection:
         if new is not None:
             kept.strip(connection)
         connection.execute("CREATE SCHEMA staged; CREATE SCHEMA audit")
@@ -209,10 +208,6 @@ def _sealed_landings(ledger: Ledger) -> dict[int, str | None]:
     return {file.landing_id: seals.get(file.landing_id) for file in ledger.accepted_files()}
 
 
-def _writer(warehouse: Path) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(str(warehouse), config={"storage_compatibility_version": settings.STORAGE_VERSION})
-
-
 def _empty(run_dir: Path) -> None:
     for entry in run_dir.iterdir():
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
@@ -220,9 +215,8 @@ def _empty(run_dir: Path) -> None:
 
 def _finish(warehouse: Path, *, anew: bool) -> dict[str, int]:
     """The file as it stays, on disk; returns of how many months facts were computed and kept."""
-    with _writer(warehouse) as connection:
+    with writing(warehouse) as connection:
         months = kept.settle(connection, anew=anew)
-        connection.execute("CHECKPOINT")
     if warehouse.with_name(warehouse.name + ".wal").exists():
         raise BuildFailed("the warehouse kept a write-ahead log after its checkpoint")
     fsync_path(warehouse)

@@ -42,7 +42,7 @@ AUDIT_FILE = "audit.json"
 _MADE_OF = "staged.made_of"
 
 #: The modules that lay in what the models read.
-_CODE = ("build", "dbt_run", "inputs", "kept", "plan", "seeds")
+_CODE = ("build", "dbt_run", "inputs", "kept", "plan", "sandbox", "seeds", "warehouse")
 
 #: The datasets of which only the touched keys are read again.
 _DATASETS = ("platform_cases", "platform_reviews")
@@ -119,7 +119,9 @@ def _made_of(warehouse: Path) -> Ingredients | None:
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    rows = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
+    rows = connection.execute(
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = current_database()"
+    ).fetchall()
     return {name for (name,) in rows}
 
 
@@ -138,14 +140,17 @@ def strip(connection: duckdb.DuckDBPyConnection) -> None:
         "SELECT dataset, rows_current, rows_superseded, rows_deleted FROM audit.reconciliation"
     )
     relations = connection.execute(
-        "SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() WHERE NOT internal UNION ALL "
-        "SELECT schema_name, table_name, 'TABLE' FROM duckdb_tables() WHERE schema_name <> 'taken' ORDER BY 3 DESC"
+        "SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() WHERE NOT internal AND database_name = current_database() UNION ALL "
+        "SELECT schema_name, table_name, 'TABLE' FROM duckdb_tables() "
+        "WHERE schema_name <> 'taken' AND database_name = current_database() ORDER BY 3 DESC"
     ).fetchall()
     for schema, name, kind in relations:
         if f"{schema}.{name}" not in KEPT:
             connection.execute(f"DROP {kind} {inputs.quoted(schema)}.{inputs.quoted(name)}")
     kept = {name.partition(".")[0] for name in KEPT} | {"taken", "main"}
-    for (schema,) in connection.execute("SELECT schema_name FROM duckdb_schemas() WHERE NOT internal").fetchall():
+    for (schema,) in connection.execute(
+        "SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND database_name = current_database()"
+    ).fetchall():
         if schema not in kept:
             connection.execute(f"DROP SCHEMA {inputs.quoted(schema)}")
     # The room of what was dropped is used again.

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from ingestion import engine
 from ingestion.durable import naming_storage_faults
 from ingestion.errors import AuditFailed, BadParameter, Permanent
 from ingestion.home import Home
@@ -106,7 +105,7 @@ def _check_audited(run_dir: Path, warehouse: Path) -> None:
 
 def _new_releases(warehouse: Path) -> tuple[list[str], int]:
     """Releases that the run adds, sorted, and how many it knows in all."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect(warehouse, read_only=True) as connection:
         new = connection.execute(
             "SELECT release FROM marts.releases ANTI JOIN previous.releases USING (release) ORDER BY release"
         ).fetchall()
@@ -133,7 +132,7 @@ def _fill(
     # The copies are the engine's work; the tables, read from the same audited file, are the interpreter's.
     with ThreadPoolExecutor(1, "release-file") as thread:
         copied = thread.submit(copy)
-        with duckdb.connect(str(warehouse), read_only=True) as connection:
+        with engine.connect(warehouse, read_only=True) as connection:
             withheld = Withheld.of(connection)
         tables = made_of(warehouse, withheld)
         kept = _keep_tables(base, folder / "tables", tables) if base else set()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion import engine
 from ingestion.errors import BuildFailed
 from publishing import settings
 from publishing.dictionary import dictionary
@@ -19,7 +20,7 @@ def write_release_file(source: Path, target: Path) -> None:
     Views become tables, described as the dbt project describes them; staging, inputs and anything else stay behind.
     Raises BuildFailed where the file is not complete in itself afterwards.
     """
-    with duckdb.connect() as connection:
+    with engine.connect() as connection:
         connection.execute(f"ATTACH {literal(str(source))} AS run (READ_ONLY)")
         connection.execute(
             f"ATTACH {literal(str(target))} AS published (STORAGE_VERSION {literal(settings.STORAGE_VERSION)})"
@@ -39,7 +40,7 @@ def write_release_file(source: Path, target: Path) -> None:
 
 def storage_version(warehouse: Path) -> str:
     """The storage format that the file is written in, as DuckDB names it."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect(warehouse, read_only=True) as connection:
         row = connection.execute(
             "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = current_database()"
         ).fetchone()
@@ -49,7 +50,7 @@ def storage_version(warehouse: Path) -> str:
 def write_parquet(warehouse: Path, folder: Path, schemas: Sequence[str]) -> list[Path]:
     """Writes every table of these schemas as ``<schema>/<table>.parquet`` under ``folder`` and returns the paths."""
     written = []
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect(warehouse, read_only=True) as connection:
         for schema, table in _relations(connection, "current_database()", schemas):
             path = folder / schema / f"{table}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)

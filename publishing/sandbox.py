@@ -7,10 +7,14 @@ comes from the two variables below, set by ``publishing.dbt_run`` for the time o
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
+
+from ingestion import engine
+from publishing.warehouse import DATABASE, attach
 
 #: The new DuckDB file that the models are built in.
 WAREHOUSE_VARIABLE = "TONGBAO_WAREHOUSE"
@@ -22,12 +26,24 @@ class Plugin(BasePlugin):
     """Read by dbt-duckdb from the profile's ``plugins``."""
 
     def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:
-        """Chooses the file just before dbt connects."""
-        creds.path = os.environ[WAREHOUSE_VARIABLE]
+        """The file is attached, not opened: only then can it be told to keep no log."""
+        creds.path = ":memory:"
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Locks the connection: no file outside the folders, no other database, no setting changed back."""
-        folders = os.environ[FOLDERS_VARIABLE].split(os.pathsep)
-        conn.execute("SET allowed_directories = ?", [folders])
-        conn.execute("SET enable_external_access = false")
-        conn.execute("SET lock_configuration = true")
+        """Bounds the engine, opens the file and closes everything else."""
+        warehouse = Path(os.environ[WAREHOUSE_VARIABLE])
+        for name, value in engine.bounds(warehouse).items():
+            conn.execute(f"SET {name} = ?", [value])
+        attach(conn, warehouse)
+        lock(conn, os.environ[FOLDERS_VARIABLE].split(os.pathsep))
+
+    def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Each thread of dbt has a cursor; names without a database are the warehouse's."""
+        cursor.execute(f"USE {DATABASE}")
+
+
+def lock(conn: duckdb.DuckDBPyConnection, folders: list[str]) -> None:
+    """No file outside the folders, no other database, no setting changed back."""
+    conn.execute("SET allowed_directories = ?", [folders])
+    conn.execute("SET enable_external_access = false")
+    conn.execute("SET lock_configuration = true")

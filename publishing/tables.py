@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion import engine
 from publishing import workbook
 from publishing.labels import labels, period_name, reason_text
 from publishing.small_cells import THRESHOLD, Withheld
@@ -76,7 +76,7 @@ def ranking_tables(
 ) -> Iterator[RankingTable]:
     """The tables of the served file: released periods in order (only ``periods`` where given), ``overall`` and each
     area of their rule set; ``withheld`` is what the file's figures withhold, where the caller knows it already."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect(warehouse, read_only=True) as connection:
         rankings = connection.execute(_RANKINGS).df()
         values = connection.execute(_VALUES).df()
         releases = connection.execute(_RELEASES).df().to_dict("records")
@@ -119,7 +119,7 @@ def made_of(warehouse: Path, withheld: Withheld) -> dict[str, str]:
     common = hashlib.sha256()
     for path in (Path(__file__), Path(workbook.__file__), Path(__file__).with_name("labels.yaml")):
         common.update(path.read_bytes())
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with engine.connect(warehouse, read_only=True) as connection:
         for table in ("dim_metric", "dim_area"):
             common.update(repr(connection.execute(f"SELECT * FROM core.{table} ORDER BY ALL").fetchall()).encode())
         released = connection.execute(

@@ -13,9 +13,12 @@
   {% else %}
     {% do drop_relation_if_exists(load_cached_relation(this)) %}
     {% call statement('main') -%}
-      {{ create_table_as(False, target_relation, compiled_code, 'sql') }}
+      create table {{ target_relation }} as (
+      {{ compiled_code }}
+      )
     {%- endcall %}
   {% endif %}
+  {% do assert_contract(target_relation) %}
   {% do persist_docs(target_relation, model) %}
   {{ adapter.commit() }}
   {{ return({'relations': [target_relation]}) }}
@@ -32,3 +35,18 @@
   {{ adapter.commit() }}
   {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
+
+{# A contract is held against the table that was made, the order of its columns included: against the query, as dbt
+   does it, the engine would have to plan each model twice more. #}
+{% macro assert_contract(relation) %}
+  {% if config.get('contract').enforced %}
+    {% set agreed = format_columns(get_column_schema_from_query(get_empty_schema_sql(model['columns']))) %}
+    {% set made = format_columns(get_column_schema_from_query('select * from ' ~ relation)) %}
+    {% if made | sort(attribute='name') != agreed | sort(attribute='name') %}
+      {% do exceptions.raise_contract_error(agreed, made) %}
+    {% elif made != agreed %}
+      {% do exceptions.raise_compiler_error('columns in another order than its contract has them: '
+          ~ made | join(', ', attribute='name') ~ '; the contract: ' ~ agreed | join(', ', attribute='name')) %}
+    {% endif %}
+  {% endif %}
+{% endmacro %}

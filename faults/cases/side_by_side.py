@@ -213,14 +213,14 @@ def _worker(task: str) -> Callable[[Workplace], Verdict]:
         from rich.console import Console
 
         from ops import connections
-        from ops.front import started
+        from ops.front import documents_written, started
 
         published(place)
         correct_again = place.exports
         killed: list[int] = []
         with (
-            Path(os.devnull).open("w") as quiet,
-            started(place.home, connections.of_folder(correct_again), Console(file=quiet)) as airflow,
+            Path(os.devnull).open("w") as nowhere,
+            started(place.home, connections.of_folder(correct_again), quiet := Console(file=nowhere)) as airflow,
         ):
             airflow.client.pause("rank_month", True)
             runs = [
@@ -231,10 +231,11 @@ def _worker(task: str) -> Callable[[Workplace], Verdict]:
             replay = [airflow.client.trigger("replay", conf=request)]
             _watch(airflow, replay, task, killed)
             ended = [airflow.client.run(run.dag_id, run.run_id).state for run in (*runs, *replay)]
+            unwritten = documents_written(airflow, place.home, quiet)  # set off by the publication, and at work still
         failed = [] if killed else [f"no process of {task} was there to be killed: nothing is shown"]
         if ended != ["success"] * 4:
             failed.append(f"the runs ended as {ended}")
-        return sound(place, final(), failed)
+        return sound(place, final(), [*failed, *unwritten])
 
     return check
 

@@ -2,6 +2,7 @@
 
 The rows are cut between two objects and each run of them is decoded by the standard decoder in one call. A cut that
 is no cut (inside a text, or a nested value) leaves something that does not decode, so a wrong one cannot pass.
+Who reads the rows may offer a quicker decoder of a run (``Page.quick``); where it declines, the standard one decides.
 """
 
 from __future__ import annotations
@@ -9,21 +10,28 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, BinaryIO
 
-#: Characters of text decoded at a time.
-WINDOW = 4 << 20
+import pyarrow as pa
+
+#: Bytes decoded at a time; the first time fewer, since what the rows look like is learnt from them.
+WINDOW = 8 << 20
+FIRST_WINDOW = 1 << 16
 
 #: Bytes read at a time.
 BLOCK = 1 << 20
 
-#: A single row, or what stands around the rows, of more characters than this is refused.
+#: A single row, or what stands around the rows, of more bytes than this is refused.
 LONGEST = 64 << 20
 
-_BETWEEN_ROWS = re.compile(r"\}[ \t\r\n]*+,[ \t\r\n]*+(?=\{)")
-_BLANK = re.compile(r"[ \t\r\n]*")
+_BETWEEN_ROWS = re.compile(rb"\}[ \t\r\n]*+,[ \t\r\n]*+(?=\{)")
+_BLANK = re.compile(rb"[ \t\r\n]*")
+_BOM = b"\xef\xbb\xbf"
+
+#: Rows as the standard decoder gives them, or as a table of the same where they were decoded more quickly.
+Run = list[Any] | pa.Table
 
 
 class NotAPage(ValueError):
@@ -35,14 +43,15 @@ class Page:
 
     def __init__(self, file: BinaryIO) -> None:
         self.fields: dict[str, Any] = {}
+        #: Asked first for a run of whole rows, and what stands between them; None: the standard decoder is to decide.
+        self.quick: Callable[[bytes, bytes], pa.Table | None] | None = None
         self._file = file
-        self._text = ""
+        self._data = b""
         self._at_end = False
-        self._utf8 = codecs.getincrementaldecoder("utf-8-sig")("strict")
         self._decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
         self._rows = 0
 
-    def runs(self) -> Iterator[list[Any]]:
+    def runs(self) -> Iterator[Run]:
         """The rows in order, some thousands at a time; raises NotAPage when the page is not strictly one."""
         try:
             yield from self._runs()
@@ -55,14 +64,15 @@ class Page:
         except (RecursionError, ValueError):
             raise NotAPage(f"nested too deeply, or a number with thousands of digits, {self._place()}") from None
 
-    def _runs(self) -> Iterator[list[Any]]:
-        self._fill(1 << 16)
+    def _runs(self) -> Iterator[Run]:
+        self._fill(FIRST_WINDOW)
+        self._data = self._data.removeprefix(_BOM)
         position = self._skip(0)
-        if self._text[position : position + 1] != "{":
+        if self._data[position : position + 1] != b"{":
             raise NotAPage('no JSON page object {"dataset": ..., "rows": [...]}')
         self._drop(self._skip(position + 1))
         seen_rows = False
-        if self._text[:1] == "}":
+        if self._data[:1] == b"}":
             self._drop(1)
         else:
             while True:
@@ -74,29 +84,31 @@ class Page:
                     yield from self._row_runs()
                 else:
                     self.fields[name] = self._value()
-                self._fill(1 << 16)
+                self._fill(FIRST_WINDOW)
                 position = self._skip(0)
-                mark = self._text[position : position + 1]
+                mark = self._data[position : position + 1]
                 self._drop(self._skip(position + 1))
-                if mark == "}":
+                if mark == b"}":
                     break
-                if mark != ",":
+                if mark != b",":
                     raise NotAPage(
                         f"no JSON {self._place()}: a comma or the end of the object is missing; it may be cut"
                     )
         self._fill(1)
-        if self._skip(0) != len(self._text):
+        if self._skip(0) != len(self._data):
             raise NotAPage("no JSON: something follows the page object")
         if not seen_rows:
             raise NotAPage('no list of rows; a month with nothing is "rows": []')
 
     def _name(self) -> str:
-        self._fill(1 << 16)
-        if self._text[:1] != '"':
+        self._fill(FIRST_WINDOW)
+        if self._data[:1] != b'"':
+            self._text()  # bytes that are no text are the better reason
             raise NotAPage(f"no JSON {self._place()}: the name of a key is missing; it may be cut")
-        name, end = scanstring(self._text, 1, True)
-        end = self._skip(end)
-        if self._text[end : end + 1] != ":":
+        text = self._text()
+        name, end = scanstring(text, 1, True)
+        end = self._skip(_bytes(text, end))
+        if self._data[end : end + 1] != b":":
             raise NotAPage(f"no JSON {self._place()}: a colon is missing; it may be cut")
         self._drop(self._skip(end + 1))
         return str(name)
@@ -104,68 +116,92 @@ class Page:
     def _value(self) -> Any:
         """A value beside the rows. They are short: the window holds it, or what is left of the file does."""
         self._fill(WINDOW)
-        value, end = self._decoder.raw_decode(self._text, 0)
-        self._drop(end)
+        text = self._text()
+        value, end = self._decoder.raw_decode(text, 0)
+        self._drop(_bytes(text, end))
         return value
 
-    def _row_runs(self) -> Iterator[list[Any]]:
-        if self._text[:1] != "[":
+    def _row_runs(self) -> Iterator[Run]:
+        if self._data[:1] != b"[":
             raise NotAPage('no list of rows; a month with nothing is "rows": []')
         self._drop(1)
-        wanted = WINDOW
+        wanted = min(WINDOW, FIRST_WINDOW)
         while True:
             self._fill(wanted)
-            if self._at_end:
-                rows, end = self._decoder.raw_decode("[" + self._text, 0)
+            found = self._quick_run()
+            if found is None and self._at_end:
+                text = self._text()
+                rows, end = self._decoder.raw_decode("[" + text, 0)
                 self._rows += len(rows)
-                self._drop(end - 1)
+                self._drop(_bytes(text, end - 1))
                 yield rows
                 return
-            found = self._longest_run()
+            found = found or self._longest_run()
             if found is None:
                 # The window holds the end of the rows, or a row longer than it: read on.
-                wanted = len(self._text) + WINDOW
+                wanted = len(self._data) + WINDOW
                 if wanted > LONGEST:
                     raise NotAPage(f"no end of a row {self._place()}")
                 continue
-            rows, end = found
-            self._rows += len(rows)
+            run, end = found
+            self._rows += len(run)
             self._drop(end)
             wanted = WINDOW
-            yield rows
+            yield run
+
+    def _cuts(self) -> list[tuple[int, int]]:
+        """What looks like the space between two rows near the end of the data, the last one first."""
+        start = max(0, len(self._data) - (1 << 18))
+        return [match.span() for match in _BETWEEN_ROWS.finditer(self._data, start)][::-1]
+
+    def _quick_run(self) -> tuple[pa.Table, int] | None:
+        """Whole rows at the start of the data and where the next row starts, if the quicker decoder takes them."""
+        if self.quick is None or not (cuts := self._cuts()):
+            return None
+        start, end = cuts[0]
+        table = self.quick(self._data[: start + 1], self._data[start:end])
+        return None if table is None else (table, end)
 
     def _longest_run(self) -> tuple[list[Any], int] | None:
-        """Whole rows at the start of the text, and where the next row starts."""
-        for cut in [match.span() for match in _BETWEEN_ROWS.finditer(self._text, max(0, len(self._text) - (1 << 18)))][
-            :-50:-1
-        ]:
+        """Whole rows at the start of the data, and where the next row starts."""
+        for start, end in self._cuts()[:49]:
+            text = "[" + self._data[: start + 1].decode() + "]"
             try:
-                rows, end = self._decoder.raw_decode("[" + self._text[: cut[0] + 1] + "]", 0)
+                rows, used = self._decoder.raw_decode(text, 0)
             except json.JSONDecodeError:
                 continue
-            if end == cut[0] + 3:
-                return rows, cut[1]
+            if used == len(text):
+                return rows, end
         return None
 
     def _fill(self, length: int) -> None:
-        """Read until the text at hand has this length or the file ends."""
-        pieces, have = [self._text], len(self._text)
+        """Read until so many bytes are at hand or the file ends."""
+        pieces, have = [self._data], len(self._data)
         while have < length and not self._at_end:
             block = self._file.read(BLOCK)
             self._at_end = not block
-            pieces.append(self._utf8.decode(block, final=not block))
-            have += len(pieces[-1])
-        self._text = "".join(pieces)
+            pieces.append(block)
+            have += len(block)
+        self._data = b"".join(pieces)
+
+    def _text(self) -> str:
+        """The data at hand as text; a character that the window cuts is left out."""
+        return codecs.utf_8_decode(self._data, "strict", self._at_end)[0]
 
     def _drop(self, length: int) -> None:
-        self._text = self._text[length:]
+        self._data = self._data[length:]
 
     def _skip(self, position: int) -> int:
-        match = _BLANK.match(self._text, position)
+        match = _BLANK.match(self._data, position)
         return match.end() if match else position
 
     def _place(self) -> str:
         return f"behind row {self._rows}" if self._rows else "before the first row's end"
+
+
+def _bytes(text: str, length: int) -> int:
+    """How many bytes the first characters are."""
+    return len(text[:length].encode())
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

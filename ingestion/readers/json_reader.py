@@ -14,7 +14,8 @@ from ingestion.contracts import Contract
 from ingestion.personal_numbers import masked
 from ingestion.readers.cells import narrow, number_text
 from ingestion.readers.headers import HeaderMap
-from ingestion.readers.json_pages import NotAPage, Page
+from ingestion.readers.json_pages import NotAPage, Page, Run
+from ingestion.readers.json_quick import QuickRows
 from ingestion.readers.table import Chunk, TableReader
 
 _CELLS = {str, int, float, bool, type(None)}
@@ -31,19 +32,26 @@ class JsonReader(TableReader):
         self._closing.append(file.close)
         self._known = {narrow(column.header): column.name for column in contract.columns}
         self._page = Page(file)
+        self._quick = QuickRows()
         self._runs = self._checked_runs()
-        self._first = next(self._runs, [])
+        self._first: Run = next(self._runs, [])
+        if self._lacks_columns(self._first):
+            # The first rows are few; what they all lack, those behind them may have.
+            self._first = self._first + next(self._runs, [])
+        self._page.quick = self._quick.table
         self._use_header(self._header(self._keys(self._first), self._first))
 
     # -- the page ----------------------------------------------------------------------------------------------
 
-    def _checked_runs(self) -> Iterator[list[dict[str, Any]]]:
+    def _checked_runs(self) -> Iterator[Run]:
         """Runs of rows; what stands beside them is checked when all are read."""
         try:
             for rows in self._page.runs():
-                if set(map(type, rows)) - {dict}:
-                    raise self._refusal("a row that is no object {header: value}", "export it again")
-                if rows:
+                if isinstance(rows, list):
+                    if set(map(type, rows)) - {dict}:
+                        raise self._refusal("a row that is no object {header: value}", "export it again")
+                    self._quick.learn(rows)
+                if len(rows):
                     yield rows
         except NotAPage as error:
             raise self._refusal(str(error), "export it again") from None
@@ -57,10 +65,19 @@ class JsonReader(TableReader):
 
     # -- the columns -------------------------------------------------------------------------------------------
 
-    def _keys(self, rows: list[dict[str, Any]]) -> dict[str, str]:
+    def _lacks_columns(self, rows: list[dict[str, Any]]) -> bool:
+        keys = self._keys(rows)
+        return bool(rows) and any(not c.optional and c.name not in keys for c in self.contract.columns)
+
+    def _keys(self, rows: Run) -> dict[str, str]:
         """Column -> key of the rows; keys that the contract does not know stand under themselves."""
         keys: dict[str, str] = {}
-        for key in dict.fromkeys(key for keys in set(map(tuple, rows)) for key in keys):
+        spelled = (
+            dict.fromkeys(key for keys in set(map(tuple, rows)) for key in keys)
+            if isinstance(rows, list)
+            else rows.column_names
+        )
+        for key in spelled:
             name = self._known.get(narrow(key), key)
             if name in keys:
                 raise self._refusal(f"column {masked(narrow(key))[:40]} stands twice in a row", "leave one of them out")
@@ -105,7 +122,7 @@ class JsonReader(TableReader):
 
     def _chunks(self) -> Iterator[Chunk]:
         rows, start = self._first, 1
-        while rows:
+        while len(rows):
             keys = self._keys(rows)
             self._note_new_keys(keys)
             columns = [self._column(rows, column.name, keys) for column in self.contract.columns]
@@ -113,9 +130,11 @@ class JsonReader(TableReader):
             start += len(rows)
             rows = next(self._runs, [])
 
-    def _column(self, rows: list[dict[str, Any]], name: str, keys: dict[str, str]) -> pa.StringArray:
+    def _column(self, rows: Run, name: str, keys: dict[str, str]) -> pa.StringArray:
         if name not in keys:
             return pa.array([""] * len(rows), pa.string())
+        if isinstance(rows, pa.Table):
+            return rows[keys[name]].combine_chunks()
         values = list(map(methodcaller("get", keys[name], ""), rows))
         kinds = set(map(type, values))
         header = self.contract.column(name).header

@@ -117,6 +117,9 @@ def test_two_months_from_three_servers_to_rankings_by_assets(exports, tmp_path):
             time.sleep(0.5)
         (failure,) = airflow.client.failures(again)
         assert "confirm" in failure and "platform_cases 2022-09" in failure
+        (stopped,) = [task for task in airflow.client.tasks(again) if task["state"] == "failed"]
+        # Where people look first: the end of the log.
+        assert any("platform_cases 2022-09" in line for line in airflow.client.log(again, stopped)[-3:])
         exposed(home, airflow, uris, exports)
         # Only one run a home at a time.
         with pytest.raises(RunFailed, match="another run"), home_lock(home):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -17,9 +16,8 @@ import publishing.tables
 import publishing.workbook
 from ingestion.errors import BadParameter
 from ingestion.home import Home
-from publishing import build, cli, publish
+from publishing import build, cli, publish, sandbox
 from publishing.audit import personal_columns
-from publishing.sandbox import Plugin
 from publishing.settings import checked_run_id
 from publishing.small_cells import Withheld
 from tests.publishing.test_build import MINI, deliver, query
@@ -39,22 +37,21 @@ def test_without_the_sandbox_a_model_reads_the_host(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(home, "platform_cases", PERIOD, [{"case_no": "A1"}])
-    monkeypatch.setattr(Plugin, "configure_connection", lambda self, conn: None)
+    monkeypatch.setattr(sandbox, "lock", lambda conn, folders: None)
     project = model(tmp_path, "select content from read_text('/etc/hostname')")
     assert query(build(home, [PERIOD], "run-1", project=project), "select content from evil") == [
         (Path("/etc/hostname").read_text(),)
     ]
 
 
-def test_the_sandbox_is_locked_and_reaches_only_its_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sandbox_is_locked_and_reaches_only_its_folders(tmp_path: Path) -> None:
     allowed, other = tmp_path / "allowed", tmp_path / "other"
     for folder in (allowed, other):
         folder.mkdir()
         (folder / "a.txt").write_text(folder.name)
-    monkeypatch.setenv("TONGBAO_SQL_FOLDERS", os.pathsep.join([str(allowed)]))
     with duckdb.connect() as connection:
         connection.execute(f"SELECT * FROM read_text('{other}/a.txt')")  # before the guard
-        Plugin("sandbox", {}, None).configure_connection(connection)  # type: ignore[arg-type]
+        sandbox.lock(connection, [str(allowed)])
         assert connection.execute(f"SELECT content FROM read_text('{allowed}/a.txt')").fetchall() == [("allowed",)]
         for sql in (
             f"SELECT * FROM read_text('{other}/a.txt')",
