@@ -9,6 +9,7 @@ or calendar, a file staged otherwise, a damaged copy - nothing is taken over and
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -84,7 +85,11 @@ def take_over(home: Home, warehouse: Path, now: Ingredients) -> list[int] | None
             with exclusive(run_dir, f"run {run_dir.name}", timeout=0):
                 audited = json.loads((run_dir / AUDIT_FILE).read_text(encoding="utf-8"))["warehouse_sha256"]
                 shutil.copyfile(run_dir / "warehouse.duckdb", warehouse)
-        except (PublisherBusy, FileNotFoundError, ValueError, KeyError):  # at work, on its way out, or torn
+        except FileNotFoundError:  # removed meanwhile: what the lock has made of the folder again goes too
+            with contextlib.suppress(OSError):
+                run_dir.rmdir()
+            continue
+        except (PublisherBusy, ValueError, KeyError):  # somebody is at work in it, or its record is damaged
             continue
         if sha256_of(warehouse) != audited:
             log.warning("the warehouse of run %s is damaged on disk: nothing is taken over from it", run_dir.name)
@@ -140,8 +145,9 @@ def strip(connection: duckdb.DuckDBPyConnection) -> None:
         "SELECT dataset, rows_current, rows_superseded, rows_deleted FROM audit.reconciliation"
     )
     relations = connection.execute(
-        "SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() WHERE NOT internal AND database_name = current_database() UNION ALL "
-        "SELECT schema_name, table_name, 'TABLE' FROM duckdb_tables() "
+        "SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() "
+        "WHERE NOT internal AND database_name = current_database() "
+        "UNION ALL SELECT schema_name, table_name, 'TABLE' FROM duckdb_tables() "
         "WHERE schema_name <> 'taken' AND database_name = current_database() ORDER BY 3 DESC"
     ).fetchall()
     for schema, name, kind in relations:
