@@ -6,6 +6,7 @@ each of them hides. The warehouse itself is internal and complete. The rule and 
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,14 +55,15 @@ def suppress(cells: Mapping[Cell, float], sums: Iterable[Sum[Cell]], threshold: 
     hidden = set(small)
     _hide_within_sums(cells, known, hidden, threshold)
     group_of = _apart(known)
-    settled: set[frozenset[Cell]] = set()
-    while told := _told(cells, known, hidden, small, threshold, settled):
-        for among in told:
-            others = [cell for cell in among if cell not in hidden and cells[cell] > 0]
-            if others:
-                hidden.add(min(others, key=lambda cell: (cells[cell], str(cell))))
+    # What can be large with some cells hidden can be so with more of them hidden: it is not asked again.
+    large: set[Cell] = set()
+    while told := _told(cells, known, hidden, small - large, threshold, large):
+        # One more is hidden for each that is told, the smallest first.
+        for among, number in told:
+            others = {cell for cell in among if cells[cell] > 0} - hidden
+            hidden.update(heapq.nsmallest(number, others, key=lambda cell: (cells[cell], str(cell))))
         # Of sums that share no cell with these, direct or by others, nothing more is to be learnt.
-        open_groups = {group_of[among[0]] for among in told}
+        open_groups = {group_of[among[0]] for among, _ in told}
         known = [line for line in known if group_of[line[0]] in open_groups]
         _hide_within_sums(cells, known, hidden, threshold)
     return hidden
@@ -116,30 +118,30 @@ def _told(
     hidden: set[Cell],
     small: set[Cell],
     threshold: int,
-    settled: set[frozenset[Cell]],
-) -> list[list[Cell]]:
-    """For each small cell that cannot be as large as the threshold, given what is printed: the cells of all the sums
-    that tie it to others. Hidden cells that were looked at together before and tell nothing are in ``settled``."""
-    told: list[list[Cell]] = []
-    tied = [
-        (names, lines)
-        for names, lines in _connected(sums, hidden)
-        if frozenset(names) not in settled and not small.isdisjoint(names)
-    ]
+    large: set[Cell],
+) -> list[tuple[list[Cell], int]]:
+    """Cells of sums that are tied together by what is hidden, and how many small cells among them cannot be as large as
+    the threshold, given what is printed. Those that can are added to ``large``."""
+    tied = [(names, lines) for names, lines in _connected(sums, hidden) if not small.isdisjoint(names)]
     left = [[name for name in names if name in small] for names, _ in tied]
     single = [False] * len(tied)
-    safe = [True] * len(tied)
+    told = [0] * len(tied)
     while asked := {n: places[:1] if single[n] else places for n, places in enumerate(left) if places}:
-        large = _large_at_once(cells, [tied[n] for n in asked], list(asked.values()), threshold)
+        found = _large_at_once(cells, [tied[n] for n in asked], list(asked.values()), threshold)
         for n, places in asked.items():
-            fine = large.intersection(places)
-            if single[n] and not fine:
-                told.append([cell for whole, parts in tied[n][1] for cell in (whole, *parts)])
-                safe[n], fine = False, set(places)
+            # Any that is large in some answer can be, asked or not.
+            fine = found.intersection(left[n])
+            large |= fine
+            if single[n] and places[0] not in fine:
+                told[n] += 1
+                fine.add(places[0])
             single[n] = single[n] or not fine
             left[n] = [place for place in left[n] if place not in fine]
-    settled.update(frozenset(names) for (names, _), nothing in zip(tied, safe, strict=True) if nothing)
-    return told
+    return [
+        ([cell for whole, parts in lines for cell in (whole, *parts)], number)
+        for (_, lines), number in zip(tied, told, strict=True)
+        if number
+    ]
 
 
 def _large_at_once(
@@ -148,8 +150,8 @@ def _large_at_once(
     asked_of: Sequence[list[Cell]],
     threshold: int,
 ) -> set[Cell]:
-    """Of the cells asked for of each of several sets of hidden cells and their sums, as many as can be as large as the
-    threshold together. One problem for all sets: they share no cell, so that each has its own answer in it."""
+    """Of several sets of hidden cells and their sums the cells that are as large as the threshold in an answer that has
+    as many as possible of those asked for. One problem for all sets: they share no cell, each has its own answer."""
     import numpy as np  # scipy takes a third of a second: only where something is small
     from scipy.optimize import linprog
     from scipy.sparse import coo_array, csr_array, hstack
@@ -177,7 +179,9 @@ def _large_at_once(
         b_eq=matrix @ np.array([cells[name] for name in every], dtype=float),
         bounds=[(1, None)] * len(every) + [(0, threshold)] * len(asked),
     )
-    return {every[place] for place in asked if answer.x is not None and answer.x[place] >= threshold - 1e-6}
+    if answer.x is None:
+        return set()
+    return {every[place] for place in np.flatnonzero(answer.x[: len(every)] >= threshold - 1e-6)}
 
 
 def _connected(sums: Sequence[Sum[Cell]], hidden: set[Cell]) -> Iterator[tuple[list[Cell], list[Sum[Cell]]]]:
