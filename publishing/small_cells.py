@@ -10,6 +10,7 @@ import heapq
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import duckdb
@@ -122,66 +123,87 @@ def _told(
 ) -> list[tuple[list[Cell], int]]:
     """Cells of sums that are tied together by what is hidden, and how many small cells among them cannot be as large as
     the threshold, given what is printed. Those that can are added to ``large``."""
-    tied = [(names, lines) for names, lines in _connected(sums, hidden) if not small.isdisjoint(names)]
-    left = [[name for name in names if name in small] for names, _ in tied]
+    tied = [_Tied.of(cells, names, lines) for names, lines in _connected(sums, hidden) if not small.isdisjoint(names)]
+    left = [[place for place, name in enumerate(each.names) if name in small] for each in tied]
     single = [False] * len(tied)
     told = [0] * len(tied)
     while asked := {n: places[:1] if single[n] else places for n, places in enumerate(left) if places}:
-        found = _large_at_once(cells, [tied[n] for n in asked], list(asked.values()), threshold)
-        for n, places in asked.items():
+        answers = _large_at_once([tied[n] for n in asked], list(asked.values()), threshold)
+        for (n, places), found in zip(asked.items(), answers, strict=True):
             # Any that is large in some answer can be, asked or not.
             fine = found.intersection(left[n])
-            large |= fine
+            large.update(tied[n].names[place] for place in fine)
             if single[n] and places[0] not in fine:
                 told[n] += 1
                 fine.add(places[0])
             single[n] = single[n] or not fine
             left[n] = [place for place in left[n] if place not in fine]
     return [
-        ([cell for whole, parts in lines for cell in (whole, *parts)], number)
-        for (_, lines), number in zip(tied, told, strict=True)
+        ([cell for whole, parts in each.sums for cell in (whole, *parts)], number)
+        for each, number in zip(tied, told, strict=True)
         if number
     ]
 
 
-def _large_at_once(
-    cells: Mapping[Cell, float],
-    tied: Sequence[tuple[list[Cell], list[Sum[Cell]]]],
-    asked_of: Sequence[list[Cell]],
-    threshold: int,
-) -> set[Cell]:
-    """Of several sets of hidden cells and their sums the cells that are as large as the threshold in an answer that has
-    as many as possible of those asked for. One problem for all sets: they share no cell, each has its own answer."""
+@dataclass(frozen=True)
+class _Tied:
+    """Hidden cells that sums tie together, and those sums as equations: what the hidden ones of each add up to."""
+
+    names: list[Any]
+    sums: list[Sum[Any]]
+    rows: Any
+    columns: Any
+    signs: Any
+    right: Any
+
+    @classmethod
+    def of(cls, cells: Mapping[Cell, float], names: list[Cell], sums: list[Sum[Cell]]) -> _Tied:
+        import numpy as np
+
+        at = {cell: place for place, cell in enumerate(names)}
+        entries = [
+            (row, at[cell], sign)
+            for row, (whole, parts) in enumerate(sums)
+            for cell, sign in ((whole, 1), *((part, -1) for part in parts))
+            if cell in at
+        ]
+        rows, columns, signs = np.array(entries, dtype=np.int64).T
+        right = np.zeros(len(sums))
+        np.add.at(right, rows, signs * np.array([cells[name] for name in names], dtype=float)[columns])
+        return cls(names, sums, rows, columns, signs, right)
+
+
+def _large_at_once(tied: Sequence[_Tied], asked_of: Sequence[list[int]], threshold: int) -> list[set[int]]:
+    """Of each, the places of the cells that are as large as the threshold in an answer that has as many as possible of
+    those asked for. One problem for all: they share no cell, each has its own answer in it."""
     import numpy as np  # scipy takes a third of a second: only where something is small
     from scipy.optimize import linprog
-    from scipy.sparse import coo_array, csr_array, hstack
+    from scipy.sparse import csr_array
 
-    every = [name for names, _ in tied for name in names]
-    lines = [line for _, sums in tied for line in sums]
-    at = {cell: place for place, cell in enumerate(every)}
-    entries = [
-        (row, at[cell], sign)
-        for row, (whole, parts) in enumerate(lines)
-        for cell, sign in ((whole, 1), *((part, -1) for part in parts))
-        if cell in at
-    ]
-    rows, columns, signs = zip(*entries, strict=True)
-    matrix = csr_array(coo_array((signs, (rows, columns)), shape=(len(lines), len(every))))
-    asked = [at[cell] for group in asked_of for cell in group]
+    ends = np.cumsum([0, *(len(each.names) for each in tied)])
+    lines = np.cumsum([0, *(len(each.sums) for each in tied)])
+    asked = np.concatenate([np.array(places) + start for places, start in zip(asked_of, ends[:-1], strict=True)])
+    cells, extra = int(ends[-1]), len(asked)
+    rows = np.concatenate([each.rows + start for each, start in zip(tied, lines[:-1], strict=True)])
+    columns = np.concatenate([each.columns + start for each, start in zip(tied, ends[:-1], strict=True)])
+    signs = np.concatenate([each.signs for each in tied]).astype(float)
+    order, ones = np.arange(extra), np.ones(extra)
     # As many as possible as large as possible; what is more than the threshold counts no more.
-    gain = coo_array((np.ones(len(asked)), (range(len(asked)), range(len(asked)))))
-    choose = coo_array((-np.ones(len(asked)), (range(len(asked)), asked)), shape=(len(asked), len(every)))
     answer = linprog(
-        np.concatenate([np.zeros(len(every)), -np.ones(len(asked))]),
-        A_ub=hstack([choose, gain]),
-        b_ub=np.zeros(len(asked)),
-        A_eq=hstack([matrix, csr_array((len(lines), len(asked)))]),
-        b_eq=matrix @ np.array([cells[name] for name in every], dtype=float),
-        bounds=[(1, None)] * len(every) + [(0, threshold)] * len(asked),
+        np.concatenate([np.zeros(cells), -ones]),
+        A_ub=csr_array(
+            (np.concatenate([-ones, ones]), (np.tile(order, 2), np.concatenate([asked, cells + order]))),
+            shape=(extra, cells + extra),
+        ),
+        b_ub=np.zeros(extra),
+        A_eq=csr_array((signs, (rows, columns)), shape=(int(lines[-1]), cells + extra)),
+        b_eq=np.concatenate([each.right for each in tied]),
+        bounds=np.concatenate([np.tile([1, np.inf], (cells, 1)), np.tile([0, threshold], (extra, 1))]),
     )
     if answer.x is None:
-        return set()
-    return {every[place] for place in np.flatnonzero(answer.x[: len(every)] >= threshold - 1e-6)}
+        return [set() for _ in tied]
+    enough = answer.x[:cells] >= threshold - 1e-6
+    return [set(np.flatnonzero(enough[a:b]).tolist()) for a, b in pairwise(ends)]
 
 
 def _connected(sums: Sequence[Sum[Cell]], hidden: set[Cell]) -> Iterator[tuple[list[Cell], list[Sum[Cell]]]]:
