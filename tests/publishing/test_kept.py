@@ -206,7 +206,7 @@ def test_random_deliveries(tmp_path: Path, seed: int) -> None:
     county = County(tmp_path, seed)
     pick = county.random.integers
     months = [f"2022-{month:02}" for month in range(1, 9)]
-    for step in range(4):
+    for step in range(3):
         for _ in range(3):
             of, about = months[pick(len(months))], months[pick(len(months))]
             day = (dt.date(2022, 3, 1) + int(pick(200)) * DAY).isoformat()
