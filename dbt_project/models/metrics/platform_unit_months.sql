@@ -1,6 +1,6 @@
 {{ config(meta={'touched': ['month_code', 'metrics.touched_months']}) }}
--- Grain: unit × month × cut-off month from which the figures hold × metric of the area platform. Besides the metrics the
--- parts of the county's figures (county_totals.sql): cases by channel, and good reviews by channel.
+-- Grain: unit × month × cut-off month from which the figures hold × metric of the area platform. Besides the metrics
+-- the parts of the county's figures (county_totals.sql): cases by channel, and good reviews by channel.
 -- depends_on: {{ ref('touched_months') }}
 with cases as (
     select * from {{ ref('fct_cases') }}
@@ -28,7 +28,7 @@ accepted as (
             else 0
         end) as days_saved
     from cases
-    where accepted_month is not null and {{ is_touched('accepted_month', model.name) }}
+    where accepted_month is not null and {{ is_touched('accepted_month', 'platform_unit_months') }}
     group by unit_code, accepted_month
 ),
 
@@ -40,7 +40,7 @@ due as (
         count(*) as due,
         sum({{ one_if('closed_at <= due_at') }}) as closed_by_due
     from cases
-    where is_counted and due_month is not null and {{ is_touched('due_month', model.name) }}
+    where is_counted and due_month is not null and {{ is_touched('due_month', 'platform_unit_months') }}
     group by unit_code, due_month
 ),
 
@@ -53,7 +53,7 @@ closed as (
         sum({{ one_if('accepted_at is not null') }}) as closed_accepted,
         sum(coalesce(working_days_taken, 0)) as working_days
     from cases
-    where is_counted and closed_month is not null and {{ is_touched('closed_month', model.name) }}
+    where is_counted and closed_month is not null and {{ is_touched('closed_month', 'platform_unit_months') }}
     group by unit_code, closed_month
 ),
 
@@ -68,7 +68,7 @@ actively_reviewed as (
     inner join reviews on cases.case_no = reviews.case_no
     where
         cases.is_counted and cases.closed_month is not null and not reviews.is_default
-        and {{ is_touched('cases.closed_month', model.name) }}
+        and {{ is_touched('cases.closed_month', 'platform_unit_months') }}
     group by cases.unit_code, cases.closed_month, greatest(cases.closed_month, {{ known_month('reviews.reviewed_at') }})
 ),
 
@@ -82,7 +82,7 @@ reviewed as (
         sum({{ one_if('is_valid') }}) as valid_reviews,
         sum({{ one_if('is_valid and is_good') }}) as good_reviews
     from reviews
-    where {{ is_touched('reviewed_month', model.name) }}
+    where {{ is_touched('reviewed_month', 'platform_unit_months') }}
     group by unit_code, reviewed_month
 ),
 
@@ -96,7 +96,7 @@ rectified as (
     from reviews
     where
         is_valid and not is_good and rectify_due_month is not null
-        and {{ is_touched('rectify_due_month', model.name) }}
+        and {{ is_touched('rectify_due_month', 'platform_unit_months') }}
     group by unit_code, rectify_due_month
 ),
 
@@ -107,12 +107,12 @@ channels as (
         'cases_accepted/channel=' || channel as metric,
         count(*) as numerator
     from cases
-    where is_counted and accepted_month is not null and {{ is_touched('accepted_month', model.name) }}
+    where is_counted and accepted_month is not null and {{ is_touched('accepted_month', 'platform_unit_months') }}
     group by unit_code, accepted_month, channel
     union all
     select unit_code, reviewed_month, 'good_reviews/channel=' || review_channel, count(*)
     from {{ ref('fct_case_reviews') }}
-    where is_counted and is_valid and is_good and {{ is_touched('reviewed_month', model.name) }}
+    where is_counted and is_valid and is_good and {{ is_touched('reviewed_month', 'platform_unit_months') }}
     group by unit_code, reviewed_month, review_channel
 )
 

@@ -1,5 +1,6 @@
--- Accepted cases of a month by unit, counted again from staging and joined outwards both ways: the facts (of the touched
--- cases, where the rest was taken over from an earlier build) with staging, and the figures of each period with the facts.
+-- Accepted cases of a month by unit, counted again from staging and joined outwards both ways: the facts (of the
+-- touched cases, where the rest was taken over from an earlier build) with staging, and each period's figures with
+-- the facts.
 with names as (
     select unit_name as name, unit_code, cast(null as date) as valid_from, cast(null as date) as valid_to
     from {{ ref('units') }}
