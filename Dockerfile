@@ -1,5 +1,5 @@
 # The image of every process of tongbao (target app) and of Superset with the drivers of both back ends (target superset).
-# Built with the package index that the builder's pip is set to; all versions are pinned, those of app by hash.
+# Built with the package index that the builder's pip is set to; all versions are pinned by hash.
 FROM python:3.11.14-slim-bookworm AS app
 ENV PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /opt/tongbao
@@ -17,11 +17,15 @@ ENV PYTHONPATH=/opt/tongbao PYTHONDONTWRITEBYTECODE=1 TONGBAO_HOME=/var/lib/tong
 USER tongbao
 ENTRYPOINT ["python", "-m", "ops.container"]
 
-FROM apache/superset:6.1.0 AS superset
-USER root
-RUN . /app/.venv/bin/activate \
- && uv pip install duckdb==1.5.6 duckdb-engine==0.17.0 psycopg2-binary==2.9.13
-COPY deploy/superset/superset_config.py /app/pythonpath/superset_config.py
-COPY --chmod=0555 deploy/superset/start.sh /app/start.sh
+FROM python:3.11.14-slim-bookworm AS superset
+ENV PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /opt/superset
+COPY requirements/superset.txt requirements.txt
+RUN pip install --no-deps --require-hashes -r requirements.txt
+COPY deploy/superset/ ./
+COPY bi/superset/assets/ assets/
+RUN useradd --uid 10002 --home-dir /var/lib/superset --shell /usr/sbin/nologin superset \
+ && install -d -o superset -g superset -m 0700 /var/lib/superset
+ENV SUPERSET_HOME=/var/lib/superset SUPERSET_CONFIG_PATH=/opt/superset/superset_config.py SUPERSET_ASSETS=/opt/superset/assets
 USER superset
-ENTRYPOINT ["/app/start.sh"]
+ENTRYPOINT ["/opt/superset/start.sh"]

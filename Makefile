@@ -4,21 +4,27 @@
 #   COUNTY        with EXPORTS: `make county` reads them by the profile counties/<COUNTY> (or a folder that has one)
 #   PROFILES      with `make up`: also start these, PROFILES="demo superset"
 #   PERIODS       with EXPORTS: publish exactly these, e.g. PERIODS="2022-07 2022-07--2022-08"
+#   BACKEND       with `make superset`: duckdb (default) or postgres, the mirror of TONGBAO_POSTGRES
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENTS ?= requirements/dev.txt
+CLIENTS ?= .clients
 INSTALLED := $(VENV)/.installed-$(notdir $(REQUIREMENTS))
+# Superset needs other versions of what Airflow and dbt need, so it has an environment of its own.
+SUPERSET_VENV ?= var/superset-venv
+SUPERSET := $(SUPERSET_VENV)/.installed
+BACKEND ?= duckdb
 # Compiled once at install; an interpreter that may not write bytecode would compile Airflow at every start.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run county ui stop backfill status rebuild dbt test lint format bench faults study lock up down clean
+.PHONY: help install run county ui stop backfill status rebuild dbt superset test test-superset clients lint format bench faults study lock up down clean
 
 help:  ## this overview
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
 
 install: $(INSTALLED)  ## the environment, from the hash-pinned requirements (only when they changed)
 
@@ -43,10 +49,30 @@ backfill: install  ## pull a year again in the Airflow of `make ui`: make backfi
 	@$(BIN)/python -m ops backfill "$(YEAR)"
 
 dbt: install  ## dbt on a copy of the newest build: make dbt ARGS="run --select unit_rankings"
-	@$(BIN)/python -m ops.scratch $(ARGS)
+	@$(if $(COUNTY),TONGBAO_COUNTY="$(COUNTY)") $(BIN)/python -m ops.scratch $(ARGS)
+
+superset: install $(SUPERSET)  ## Superset with the dashboards, on loopback, until Ctrl-C: make superset BACKEND=postgres
+	@TONGBAO_SUPERSET_VENV="$(abspath $(SUPERSET_VENV))" $(BIN)/python -m ops superset --backend "$(BACKEND)" --port 8088
+
+$(SUPERSET): requirements/superset.txt
+	@test -x $(SUPERSET_VENV)/bin/python || $(PYTHON) -m venv $(SUPERSET_VENV)
+	$(SUPERSET_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/superset.txt
+	@touch $@
+
+test-superset: install $(SUPERSET)  ## the tests that need a real Superset, its environment installed first
+	TONGBAO_SUPERSET=required TONGBAO_SUPERSET_VENV="$(abspath $(SUPERSET_VENV))" $(BIN)/python -m pytest tests/end_to_end/test_superset.py tests/end_to_end/test_superset_assets.py
 
 test: install  ## all tests
 	$(BIN)/python -m pytest $(TESTS)
+
+# Two environments of their own: other DuckDB releases than the warehouse's, harlequin, a notebook's kernel.
+clients: install  ## DuckDB 1.4 and 1.5, psql, harlequin and a notebook read while thirty releases are published
+	@for version in 1.4 1.5; do \
+	  home="$(CLIENTS)/duckdb-$$version"; test -x "$$home/bin/python" || $(PYTHON) -m venv "$$home"; \
+	  "$$home/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    -r requirements/clients/duckdb-$$version.txt || exit 1; \
+	done
+	TONGBAO_CLIENTS="$(abspath $(CLIENTS))" $(BIN)/python -m pytest tests/clients -s
 
 lint: install  ## ruff, mypy, sqlfluff; changes nothing
 	$(BIN)/ruff check .
@@ -76,6 +102,9 @@ study: install  ## fairness of the rules on simulated counties, beside raw rates
 lock:  ## compile the hash-pinned requirements from the .in files (needs uv)
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/base.in -o requirements/base.txt
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/dev.in -o requirements/dev.txt
+	for version in 1.4 1.5; do uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  requirements/clients/duckdb-$$version.in -o requirements/clients/duckdb-$$version.txt || exit 1; done
+	uv pip compile --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/superset.in -o requirements/superset.txt
 
 up:  ## the deployment in containers (docs/deployment.md): make up PROFILES="demo superset"
 	@$(PYTHON) deploy/secrets.py

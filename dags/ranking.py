@@ -52,11 +52,13 @@ def ranking_tasks(*, replay: bool) -> None:
     @task(pool=WAREHOUSE_POOL)
     @without_values
     def build(planned: dict) -> str:
+        import lineage
         import publishing
 
         context = get_current_context()
         run_id = run_id_of(context)
-        publishing.build(home(), planned["publish"], run_id, reason=reason_of(context))
+        with lineage.child_of(context["ti"]):
+            publishing.build(home(), planned["publish"], run_id, reason=reason_of(context))
         return run_id
 
     @task(pool=WAREHOUSE_POOL)

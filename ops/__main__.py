@@ -15,6 +15,7 @@ from ingestion.errors import TongbaoError
 from ingestion.home import Home
 from ingestion.period import Month
 from ops import front, web
+from ops import superset as dashboards
 from ops.runtime import RunFailed, request_stop
 
 console = Console()
@@ -46,6 +47,14 @@ def run(exports: Path | None, periods: str, scenario: str, seed: int) -> None:
 def ui(exports: Path | None) -> None:
     """The same under Airflow's web pages, until Ctrl-C or `stop`."""
     web.serve(Home.from_env(), console, exports)
+
+
+@main.command()
+@click.option("--backend", type=click.Choice(["duckdb", "postgres"]), default="duckdb", show_default=True)
+@click.option("--port", type=int, help="Port on loopback; default: a free one.")
+def superset(backend: str, port: int | None) -> None:
+    """Superset with the dashboards, on the served DuckDB file or the mirror, until Ctrl-C."""
+    dashboards.serve(Home.from_env(), backend, port, console)
 
 
 @main.command()

@@ -73,9 +73,9 @@ class Month:
         holidays = pd.read_csv(SEEDS / "holidays.csv", parse_dates=["date_day"]).set_index("date_day")["is_workday"]
         days = pd.date_range("2020-01-01", "2026-12-31")
         works = holidays.reindex(days)
-        self.works = pd.Series(np.where(works.isna(), days.dayofweek < 5, works == True), days)  # noqa: E712
+        self.works = pd.Series(np.where(works.isna(), days.day_of_week < 5, works == True), days)  # noqa: E712
         self.number = self.works.cumsum()
-        self.workdays = days[self.works]
+        self.workdays = days[np.flatnonzero(self.works)]
 
     def has(self, times: pd.Series) -> pd.Series:
         """Which times lie in the month."""
@@ -91,7 +91,7 @@ class Month:
         number = day.map(self.number) + np.maximum(days, (~day.map(self.works).astype(bool)).astype(int))
         known = number.notna()
         due = pd.Series(pd.NaT, start.index, dtype="datetime64[ns]")
-        due[known] = self.workdays[number[known].astype(int) - 1] + pd.Timedelta(hours=23, minutes=59, seconds=59)
+        due[known] = self.workdays[number[known].to_numpy(int) - 1] + pd.Timedelta(hours=23, minutes=59, seconds=59)
         return due
 
 
@@ -224,8 +224,8 @@ def website(exports: Path, month: Month) -> list[Row]:
     posts = read(exports, "cms", "cms_posts", month.code)
     posts["unit"] = month.unit(posts["发布单位"])
     posts = posts[(posts["状态"] == "已发布") & posts["发布时间"].notna()]
-    sunday = posts["发布时间"].dt.normalize() + pd.to_timedelta(6 - posts["发布时间"].dt.dayofweek, "D")
-    weeks = len([day for day in pd.date_range(month.first, month.last) if day.dayofweek == 6])
+    sunday = posts["发布时间"].dt.normalize() + pd.to_timedelta(6 - posts["发布时间"].dt.day_of_week, "D")
+    weeks = len([day for day in pd.date_range(month.first, month.last) if day.day_of_week == 6])
     posts = posts.assign(week=sunday)
     updated = posts[month.has(posts["week"])].groupby("unit")["week"].nunique()
     posts = posts[month.has(posts["发布时间"])]
@@ -239,7 +239,7 @@ def website(exports: Path, month: Month) -> list[Row]:
     quotas = pd.read_csv(SEEDS / "quotas.csv").set_index("unit_group")["monthly_posts"]
     quota = month.units["unit_group"].map(quotas)
     return [
-        ("website", "post_quota_rate", np.minimum(count.reindex(quota.index, fill_value=0), quota), quota),
+        ("website", "post_quota_rate", count.reindex(quota.index, fill_value=0).clip(upper=quota), quota),
         ("website", "weekly_update_rate", updated, pd.Series(weeks, month.units.index)),
         ("website", "month_end_share", _per_unit(posts, out >= month.end - pd.Timedelta(days=5)), count),
         ("website", "review_complete_rate", _per_unit(posts, complete), count),
@@ -257,7 +257,7 @@ def media(exports: Path, month: Month) -> list[Row]:
     starts = pd.concat([posts.assign(day=posts["发布时间"].dt.normalize()), accounts.assign(day=accounts["开设日期"])])
     starts = starts[[*account, "day"]].drop_duplicates().sort_values([*account, "day"])
     starts["until"] = starts.groupby(account)["day"].shift(-1).fillna(pd.Timestamp("2200-01-01"))
-    from_day = starts["day"].clip(lower=month.first) + pd.Timedelta(days=15)
+    from_day = starts["day"].where(starts["day"] > month.first, month.first) + pd.Timedelta(days=15)
     silent = starts[(from_day < starts["until"]) & (from_day <= month.last) & (starts["until"] > month.first)]
     silent = silent[account].drop_duplicates().assign(silent=True)
     opened = accounts[(accounts["开设日期"] <= month.first) & ~(accounts["注销日期"] <= month.last)].merge(
@@ -279,8 +279,9 @@ def submissions(exports: Path, month: Month) -> list[Row]:
     met = sent[sent["审核状态"] != "退回"].sort_values(["报送时间", "报送编号"])
     met["slot"] = met.groupby(["unit", "专项", "材料类型", "所属期"]).cumcount() + 1
     second = pd.Timedelta(hours=23, minutes=59, seconds=59)
-    sundays = [day for day in pd.date_range(month.first, month.last) if day.dayofweek == 6]
+    sundays = [day for day in pd.date_range(month.first, month.last) if day.day_of_week == 6]
     due = []
+    each: Any
     for each in owed.itertuples():
         spans = (
             [(day.strftime("%G-W%V"), day) for day in sundays]
@@ -331,13 +332,14 @@ def vetoes(exports: Path, month: Month) -> set[tuple[str, str]]:
 def metrics(rows: list[Row], month: Month) -> pd.DataFrame:
     """A row for each ranked unit and metric: numerator, denominator, value, adjusted, points."""
     rules = pd.read_csv(SEEDS / "metrics.csv", dtype={"rule_set": str})
-    rules = rules[rules["rule_set"] == "2022.1"].set_index(["area", "metric"])
+    found: Any = rules[rules["rule_set"] == "2022.1"].to_dict("records")
+    rule_of: dict[Any, dict[str, Any]] = {(each["area"], each["metric"]): each for each in found}
     parts = []
     for area, metric, numerator, denominator in rows:
         part = pd.DataFrame(index=month.units.index)
         part["numerator"] = numerator.reindex(part.index).fillna(0)
         part["denominator"] = np.nan if denominator is None else denominator.reindex(part.index).fillna(0)
-        parts.append(part.assign(area=area, metric=metric, **rules.loc[(area, metric)].to_dict()).reset_index())
+        parts.append(part.assign(**rule_of[area, metric]).reset_index())
     frame = pd.concat(parts, ignore_index=True)
     frame["unit_group"] = frame["unit_code"].map(month.units["unit_group"])
     value = frame["numerator"] / frame["denominator"].where(frame["denominator"] > 0)

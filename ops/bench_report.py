@@ -73,13 +73,16 @@ def plot(sizes: dict[str, dict[str, Any]], path: Path) -> None:
     plt.rcParams.update({"svg.hashsalt": "tongbao", "svg.fonttype": "path", "font.size": 9})
     cases = [run["cases"] for run in sizes.values()]
     figure, (cost, memory) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    for label, of in (("whole run", lambda run: run), ("limit", lambda run: run["limit"]), ("pandas", _pandas)):
-        found = [(run["cases"], of(run)["seconds"] / run["cases"] * 1e6) for run in sizes.values() if of(run)]
-        cost.plot(*zip(*found, strict=True), marker="o", label=label) if found else None
+    whole = [{**run, "whole run": run} for run in sizes.values()]
+    for label in ("whole run", "limit", "pandas"):
+        found = [(run["cases"], run[label]["seconds"] / run["cases"] * 1e6) for run in whole if label in run]
+        if found:
+            cost.plot(*zip(*found, strict=True), marker="o", label=label)
     for label, peak in (("whole run", _peak), ("limit", lambda run: run["limit"]["peak_rss_mib"])):
         memory.plot(cases, [peak(run) / 1024 for run in sizes.values()], marker="o", label=label)
     found = [(run["cases"], run["pandas"]["peak_rss_mib"] / 1024) for run in sizes.values() if "pandas" in run]
-    memory.plot(*zip(*found, strict=True), marker="o", label="pandas") if found else None
+    if found:
+        memory.plot(*zip(*found, strict=True), marker="o", label="pandas")
     memory.axhline(4, color="grey", linestyle=":", label="target")
     cost.set(xscale="log", yscale="log", xlabel="cases a month", ylabel="µs a case", title="cost of a case")
     memory.set(xscale="log", xlabel="cases a month", ylabel="GiB", title="peak memory", ylim=(0, None))
@@ -88,10 +91,6 @@ def plot(sizes: dict[str, dict[str, Any]], path: Path) -> None:
         axis.grid(alpha=0.3)
     figure.savefig(path, format="svg", metadata={"Date": None})
     plt.close(figure)
-
-
-def _pandas(run: dict[str, Any]) -> dict[str, Any] | None:
-    return run.get("pandas")
 
 
 def _peak(run: dict[str, Any]) -> float:

@@ -91,16 +91,16 @@ def _limit_json(connection: Any, folder: Path, options: str, target: Path) -> No
 
 
 def _limit_csv(connection: Any, folder: Path, options: str, target: Path) -> None:
-    decoded = []
+    decoded: list[Path] = []
     for path in sorted(folder.glob("*.csv")):
         made = target.with_suffix(f".{len(decoded)}.csv")
         with path.open(encoding="gb18030", newline="") as source, made.open("w", encoding="utf-8", newline="") as sink:
             while block := source.read(1 << 20):
                 sink.write(block)
-        decoded.append(str(made))
-    connection.execute(f"COPY (FROM read_csv({decoded})) TO '{target}' {options}")
+        decoded.append(made)
+    connection.execute(f"COPY (FROM read_csv({list(map(str, decoded))})) TO '{target}' {options}")
     for made in decoded:
-        Path(made).unlink()
+        made.unlink()
 
 
 def _limit_xlsx(connection: Any, folder: Path, options: str, target: Path) -> None:

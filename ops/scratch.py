@@ -1,20 +1,22 @@
 """``make dbt ARGS="…"``: dbt on a copy of the newest build (草稿库). Nothing that is built or served is touched.
 
 The copy is made once and kept, so that a model can be run again and again; ``--fresh`` takes the newest build anew.
+With ``TONGBAO_COUNTY`` the rules and the data sets are that county's, as in its builds.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import sys
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 
 from ingestion.durable import temporary_beside
 from ingestion.home import Home
-from publishing.dbt_run import DBT_PROJECT
+from publishing.dbt_run import DBT_PROJECT, of_county, with_environment
 
 
 def newest_build(home: Home) -> Path | None:
@@ -46,7 +48,7 @@ def main(arguments: list[str]) -> int:
     if scratch is None:
         console.print("nothing is built yet: `make run` first")
         return 1
-    os.environ["TONGBAO_WAREHOUSE"] = str(scratch)
+    _, variables, dbt_vars = of_county(home)
     from dbt.cli.main import dbtRunner
 
     folder = str(scratch.parent / "target")
@@ -61,7 +63,12 @@ def main(arguments: list[str]) -> int:
         folder,
     ]
     given = [word for word in arguments if word != "--fresh"] or ["build"]
-    return 0 if dbtRunner().invoke([*given, *options]).success else 1
+    if dbt_vars:
+        # One --vars is all that dbt takes: those that were typed go over the county's.
+        typed = given[given.index("--vars") + 1 :][:1] if "--vars" in given else []
+        options += ["--vars", json.dumps(dbt_vars | (yaml.safe_load(typed[0]) if typed else {}))]
+    with with_environment(variables | {"TONGBAO_WAREHOUSE": str(scratch)}):
+        return 0 if dbtRunner().invoke([*given, *options]).success else 1
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingestion.home import PROJECT, Home
+from lineage import namespace, transport
 
 USER = "tongbao"
 
@@ -159,6 +160,13 @@ def environment(
         "workers": {"min_heartbeat_interval": 1},
         "usage_data_collection": {"enabled": False},
     }
+    if events := transport():
+        settings["openlineage"] = {
+            "transport": json.dumps(events),
+            "namespace": namespace(),
+            "extractors": "lineage.tasks.Tasks",
+            "emission_policy": json.dumps([{"scope": {}, "controls": {"include_source_code": False}}]),
+        }
     if database.startswith("postgresql+psycopg:"):
         # One driver for both: Airflow would look for another one for its asynchronous sessions.
         settings["database"]["sql_alchemy_conn_async"] = database

@@ -6,7 +6,7 @@ import datetime as dt
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console
@@ -162,6 +162,18 @@ def parquet(folder: Path) -> None:
         raise BadParameter(f"{folder} is not empty; name a new folder, so that no file of another release is in it")
     written = write_parquet(release.warehouse, inputs.checked_path(folder), settings.PUBLISHED_SCHEMAS)
     console.print(f"release {release.number}: {len(written)} files in {folder}", markup=False)
+
+
+@main.command()
+@click.argument("file", type=click.File("w", encoding="utf-8", atomic=True), default="-")
+def semantics(file: IO[str]) -> None:
+    """Write tables, joins and metrics of the served release for BI tools (Open Semantic Interchange, YAML) to FILE."""
+    from publishing.semantics import as_yaml, semantic_model
+
+    release = releases.served(Home.from_env())
+    if release is None:
+        raise BadParameter("nothing is published yet")
+    file.write(as_yaml(semantic_model(release)))
 
 
 @main.command("releases")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import lineage
 from ingestion.collector import collector_paused
 from ingestion.durable import storage_reason, storage_reason_in, temporary_beside
 from ingestion.errors import BuildFailed, StorageFailed
@@ -53,6 +54,13 @@ def seeds_folder(home: Home, project: Path = DBT_PROJECT) -> Path:
     return overlaid(folder, own, home.runs / ".seeds")
 
 
+def of_county(home: Home, project: Path = DBT_PROJECT) -> tuple[Path, dict[str, str], dict[str, Any]]:
+    """What makes dbt work for the county (``TONGBAO_COUNTY``): its seeds' folder, environment variables, dbt's vars."""
+    seeds = seeds_folder(home, project)
+    variables = {} if seeds.is_relative_to(project.resolve()) else {"TONGBAO_SEEDS": str(seeds)}
+    return seeds, variables, {"datasets": list(delivered_datasets())} if county() else {}
+
+
 def dbt_build(
     home: Home,
     run_dir: Path,
@@ -79,29 +87,28 @@ def dbt_build(
     target = run_dir / "dbt"
     target.mkdir()
     _take_cache(home, project, target)
-    seeds = seeds_folder(home, project)
+    seeds, of_the_county, dbt_vars = of_county(home, project)
     folders = [home.staged, run_dir, seeds]
-    variables = {
+    variables = of_the_county | {
         WAREHOUSE_VARIABLE: str(run_dir / "warehouse.duckdb"),
         FOLDERS_VARIABLE: os.pathsep.join(map(str, folders)),
     }
-    if not seeds.is_relative_to(project.resolve()):
-        variables["TONGBAO_SEEDS"] = str(seeds)
     arguments = [
         *("--no-use-colors", "--no-use-colors-file", "--log-level", "none", "--log-level-file", "info"),
         *("--log-path", str(target), "--no-send-anonymous-usage-stats", "--no-version-check", "--no-print"),
-        # The manifest is half a second of every run and read by nobody here.
-        "--no-write-json",
-        *("build", "--exclude-resource-type", "unit_test", "--project-dir", str(project)),
+        # The manifest is half a second of every run and read by nobody here but lineage, where it is on.
+        *(() if lineage.transport() else ("--no-write-json",)),
+        *("build", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure"),
+        *("--project-dir", str(project)),
         *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
     ]
     if select:
         arguments += ["--select", *select, "--indirect-selection", "empty"]
-    if county():
-        arguments += ["--vars", json.dumps({"datasets": list(delivered_datasets())})]
+    if dbt_vars:
+        arguments += ["--vars", json.dumps(dbt_vars)]
     _told_only_what_is_kept()
     # In a thread of its own: dbt walks its callers' frames, their sources included, and an Airflow task has many.
-    with _environment(variables), collector_paused(), ThreadPoolExecutor(1, "dbt") as thread:
+    with with_environment(variables), collector_paused(), ThreadPoolExecutor(1, "dbt") as thread:
         try:
             outcome = thread.submit(dbtRunner(callbacks=[report]).invoke, arguments).result()
         finally:
@@ -109,6 +116,10 @@ def dbt_build(
             if environment := DuckDBConnectionManager._ENV:
                 environment.close()
             DuckDBConnectionManager.close_all_connections()
+        if lineage.transport():
+            from lineage.events import tell_build
+
+            tell_build(project, target)
     results = getattr(outcome.result, "results", None)
     if results is None:
         if outcome.exception and (reason := storage_reason(outcome.exception)):
@@ -170,7 +181,8 @@ def without_values(message: str) -> str:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def with_environment(values: dict[str, str]) -> Iterator[None]:
+    """These environment variables inside, what was there before outside."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -21,10 +21,11 @@ _REVISIONS = "_revisions"
 
 @dataclass(frozen=True)
 class Described:
-    """One published relation: its description, its columns' descriptions, its keys (the first is the primary one)."""
+    """One published relation: its description, its columns' descriptions and types, its keys (the first: primary)."""
 
     description: str = ""
     columns: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
     keys: list[list[str]] = field(default_factory=list)
 
 
@@ -37,8 +38,9 @@ def dictionary(project: Path = DBT_PROJECT) -> dict[tuple[str, str], Described]:
     found = {}
     for schema, name, entry in _entries(project):
         columns = {column["name"]: column.get("description", "") for column in entry.get("columns", [])}
+        types = {column["name"]: column["data_type"] for column in entry.get("columns", []) if "data_type" in column}
         found[schema, name.removesuffix(_REVISIONS)] = Described(
-            entry.get("description", ""), columns, declared.get(name, [])
+            entry.get("description", ""), columns, types, declared.get(name, [])
         )
     return found
 

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 
@@ -31,7 +31,7 @@ _BLANK = re.compile(rb"[ \t\r\n]*")
 _BOM = b"\xef\xbb\xbf"
 
 #: Rows as the standard decoder gives them, or as a table of the same where they were decoded more quickly.
-Run = list[Any] | pa.Table
+Run: TypeAlias = list[Any] | pa.Table
 
 
 class NotAPage(ValueError):
@@ -115,9 +115,18 @@ class Page:
 
     def _value(self) -> Any:
         """A value beside the rows. They are short: the window holds it, or what is left of the file does."""
-        self._fill(WINDOW)
-        text = self._text()
-        value, end = self._decoder.raw_decode(text, 0)
+        for window in (FIRST_WINDOW, WINDOW):
+            self._fill(window)
+            text = self._text()
+            last = window == WINDOW or self._at_end
+            try:
+                value, end = self._decoder.raw_decode(text, 0)
+            except json.JSONDecodeError:
+                if last:
+                    raise
+                continue
+            if last or end < len(text):  # a number that the window ends in may go on
+                break
         self._drop(_bytes(text, end))
         return value
 
@@ -136,7 +145,7 @@ class Page:
                 self._drop(_bytes(text, end - 1))
                 yield rows
                 return
-            found = found or self._longest_run()
+            found = found or self._longest_run(wanted)
             if found is None:
                 # The window holds the end of the rows, or a row longer than it: read on.
                 wanted = len(self._data) + WINDOW
@@ -149,10 +158,10 @@ class Page:
             wanted = WINDOW
             yield run
 
-    def _cuts(self) -> list[tuple[int, int]]:
-        """What looks like the space between two rows near the end of the data, the last one first."""
-        start = max(0, len(self._data) - (1 << 18))
-        return [match.span() for match in _BETWEEN_ROWS.finditer(self._data, start)][::-1]
+    def _cuts(self, within: int | None = None) -> list[tuple[int, int]]:
+        """What looks like the space between two rows near the end of the data (or of its start), the last one first."""
+        stop = min(len(self._data), within or len(self._data))
+        return [match.span() for match in _BETWEEN_ROWS.finditer(self._data, max(0, stop - (1 << 18)), stop)][::-1]
 
     def _quick_run(self) -> tuple[pa.Table, int] | None:
         """Whole rows at the start of the data and where the next row starts, if the quicker decoder takes them."""
@@ -162,9 +171,9 @@ class Page:
         table = self.quick(self._data[: start + 1], self._data[start:end])
         return None if table is None else (table, end)
 
-    def _longest_run(self) -> tuple[list[Any], int] | None:
-        """Whole rows at the start of the data, and where the next row starts."""
-        for start, end in self._cuts()[:49]:
+    def _longest_run(self, within: int) -> tuple[list[Any], int] | None:
+        """Whole rows at the start of the data, in about so many bytes, and where the next row starts."""
+        for start, end in self._cuts(within)[:49]:
             text = "[" + self._data[: start + 1].decode() + "]"
             try:
                 rows, used = self._decoder.raw_decode(text, 0)

@@ -8,6 +8,7 @@ Whatever is not proved is left to the standard decoder, and it says what is wron
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -23,9 +24,13 @@ _PATIENCE = 3
 
 
 class QuickRows:
-    """Decodes runs of rows that are like those it has learnt from."""
+    """Decodes runs of rows that are like those it has learnt from.
 
-    def __init__(self) -> None:
+    ``integers``: narrowed keys that are taken for integers as long as nothing but nulls has been seen of them.
+    """
+
+    def __init__(self, integers: Iterable[str] = ()) -> None:
+        self._integers = frozenset(integers)
         self._kinds: dict[str, set[type]] = {}
         self._failed = 0
 
@@ -50,7 +55,7 @@ class QuickRows:
         """A column for each key; None where a key has values of several kinds, or is spelled in two ways."""
         fields = []
         for key, kinds in self._kinds.items():
-            kind = _KINDS.get(next(iter(kinds), str))
+            kind = _KINDS.get(next(iter(kinds), int if narrow(key) in self._integers else str))
             if len(kinds) > 1 or kind is None:
                 return None
             fields.append(pa.field(key, kind))

@@ -32,7 +32,7 @@ class JsonReader(TableReader):
         self._closing.append(file.close)
         self._known = {narrow(column.header): column.name for column in contract.columns}
         self._page = Page(file)
-        self._quick = QuickRows()
+        self._quick = QuickRows(narrow(column.header) for column in contract.columns if column.type == "integer")
         self._runs = self._checked_runs()
         self._first: Run = next(self._runs, [])
         if self._lacks_columns(self._first):

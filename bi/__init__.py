@@ -1,0 +1,1 @@
+"""What BI tools are given: the dashboards of Superset (``bi.superset``)."""
