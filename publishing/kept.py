@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -132,7 +133,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 def record(connection: duckdb.DuckDBPyConnection, made_of: Ingredients) -> None:
     """Writes into the file what it is made of, for a later build to compare with."""
-    rows = [{"code": made_of.code, "landing_id": None, "seal": None}]
+    rows: list[dict[str, Any]] = [{"code": made_of.code, "landing_id": None, "seal": None}]
     rows += [{"code": made_of.code, "landing_id": each, "seal": seal} for each, seal in made_of.landings.items()]
     columns = {"code": "VARCHAR", "landing_id": "BIGINT", "seal": "VARCHAR"}
     inputs.create_table(connection, _MADE_OF, inputs.records(columns, rows))
