@@ -6,7 +6,8 @@ The yardstick is ``dag.test`` of a DAG with one empty task: what this Airflow co
 Both migrate no database and start from compiled bytecode; they take turns, and the medians are compared.
 
 The dashboards' queries are asked of the release that this left (:mod:`ops.bench_bi`). Then the clean export of
-:mod:`ops.bench_clean` is loaded, and months of several sizes go from files to a release (:mod:`ops.bench_sizes`).
+:mod:`ops.bench_clean` is loaded, months of several sizes go from files to a release (:mod:`ops.bench_sizes`), and 36
+months of one county follow each other (:mod:`ops.bench_months`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import click
 from rich.console import Console
 
 from ingestion.home import PROJECT, Home
-from ops import bench_bi, bench_clean, bench_sizes, connections, sources
+from ops import bench_bi, bench_clean, bench_months, bench_sizes, connections, sources
 from ops.bench_exports import MOST
 from ops.runtime import RunFailed
 from ops.settings import AirflowHome, environment
@@ -47,6 +48,7 @@ PARTS = {
     "dag": "a county's month through the DAGs against an empty DAG, then the dashboards' queries (3 minutes)",
     "clean": "a clean CSV of 2 million rows loaded (2 minutes)",
     "sizes": "months of several sizes from files to release",
+    "months": "the 36th month of a county against its 3rd (15 minutes)",
 }
 
 
@@ -82,7 +84,7 @@ def _numbers(_: click.Context, __: click.Parameter, text: str) -> list[float]:
 def main(parts: tuple[str, ...], sizes: list[float], repeats: int, folder: Path | None) -> None:
     """Measure and write var/bench.json; ends with code 1 when a run fails (not when a target is missed).
 
-    All three parts, unless some are named.
+    All parts, unless some are named.
     """
     console = Console()
     home = Home.from_env().root
@@ -93,6 +95,8 @@ def main(parts: tuple[str, ...], sizes: list[float], repeats: int, folder: Path 
         merge(results, bench_clean.measure(folder, console, repeats))
     if not parts or "sizes" in parts:
         merge(results, bench_sizes.measure(folder, console, sizes))
+    if not parts or "months" in parts:
+        merge(results, bench_months.measure(folder, console, repeats))
     console.print(f"written: {results}")
 
 

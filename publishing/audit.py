@@ -15,10 +15,8 @@ from publishing import settings
 from publishing.build import read_state, run_folder
 from publishing.durable import exclusive, sha256_of, write_text
 from publishing.inputs import quoted
+from publishing.kept import AUDIT_FILE
 from publishing.previous import TABLES
-
-#: Left by an audit that passed: the hash of the file that passed it.
-AUDIT_FILE = "audit.json"
 
 
 @naming_storage_faults("audit")

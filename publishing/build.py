@@ -19,7 +19,7 @@ from ingestion.home import Home
 from ingestion.ledger import Ledger
 from ingestion.load import restore
 from ingestion.period import Period
-from publishing import inputs, releases, settings
+from publishing import inputs, kept, releases, settings
 from publishing.dbt_run import DBT_PROJECT, Summary, dbt_build, seeds_folder
 from publishing.durable import PublisherBusy, exclusive, fsync_path, sha256_of, write_text
 from publishing.plan import delivered_pairs, missing_deliveries
@@ -54,12 +54,15 @@ def build(
     reason: str = "",
     *,
     project: Path = DBT_PROJECT,
+    full: bool | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Builds ``runs/<run_id>/warehouse.duckdb`` for these periods and every one published before, and returns its path.
 
-    ``reason`` is published with each new revision. A folder left by a killed run of the same id is built anew. Raises
-    BuildFailed with the failing models and tests named, BadParameter on codes that are none.
+    ``reason`` is published with each new revision. A folder left by a killed run of the same id is built anew. Facts
+    that nothing new touches are taken over from an earlier run (publishing.kept), unless ``full`` (default: the setting
+    TONGBAO_FULL_BUILD). Raises BuildFailed with the failing models and tests named, BadParameter on codes that are
+    none.
     """
     wanted = [Period.parse(code).code for code in periods]
     if not wanted:
@@ -77,11 +80,16 @@ def build(
         # Deliveries may be accepted while this goes on: the digest, the rows and the audit tables are of one moment.
         with Ledger(home).at_one_moment() as ledger:
             digest = input_digest(home, project, ledger)
-            lay_inputs(home, ledger, warehouse, wanted, run_id, reason, digest, base)
+            made_of = kept.Ingredients(_code_digest(home, project), _sealed_landings(ledger))
+            # What another engine has built is not in the file of a run.
+            wants_all = settings.engine() == "spark" or (settings.full_build() if full is None else full)
+            new = None if wants_all else kept.take_over(home, warehouse, made_of)
+            lay_inputs(home, ledger, warehouse, wanted, run_id, reason, digest, base, made_of, new)
         summary = _models(settings.engine())(home, run_dir, project=project, progress=progress)
         if rotation.key_of_staged(home) != key:
             raise PublisherBusy("the pseudonymisation key was rotated during the build; build again")
-        _checkpoint(warehouse)
+        months = _finish(warehouse, anew=new is None)
+        log.info("run %s: facts of %d months computed, of %d kept", run_id, months["computed"], months["kept"])
         state = {
             "run_id": run_id,
             "periods": wanted,
@@ -89,6 +97,8 @@ def build(
             "input_digest": digest,
             "warehouse_sha256": sha256_of(warehouse),
             "dbt": asdict(summary),
+            "taken_over": new is not None,
+            "months": months,
         }
         write_text(run_dir / STATE_FILE, json.dumps(state, ensure_ascii=False, indent=1))
     return warehouse
@@ -124,13 +134,21 @@ def lay_inputs(
     reason: str,
     digest: str,
     base: Release | None,
+    made_of: kept.Ingredients,
+    new: list[int] | None,
 ) -> None:
-    """Creates the file with the schemas staged, audit and previous, as docs/architecture.md describes them."""
+    """Creates the file with the schemas staged, audit and previous, as docs/architecture.md describes them.
+
+    ``new``: landings that a file taken over from an earlier run does not know; None where there is no such file.
+    """
     delivered = delivered_pairs(home, ledger)
     files: dict[str, list[Path]] = defaultdict(list)
-    for file in ledger.accepted_files():
+    accepted = ledger.accepted_files()
+    for file in accepted:
         files[file.dataset].append(file.path)
     with writing(warehouse) as connection:
+        if new is not None:
+            kept.strip(connection)
         connection.execute("CREATE SCHEMA staged; CREATE SCHEMA audit")
         inputs.staged_views(connection, files)
         inputs.create_table(
@@ -156,6 +174,11 @@ def lay_inputs(
             ),
         )
         inputs.run_row(connection, run_id, reason, releases.beijing_now(), digest, next_number(base))
+        kept.record(connection, made_of)
+        if new is not None:
+            months = [month for dataset, month in delivered if dataset == "platform_cases"]
+            cut_off = Period.parse(max(months)).cut_off if months else None
+            kept.touch(connection, new, accepted, cut_off)
         inputs.create_table(connection, "audit.deliveries", ledger.attempts_table())
         inputs.create_table(connection, "audit.quarantine", ledger.quarantine_table())
         inputs.create_table(connection, "audit.findings", ledger.findings_table())
@@ -169,12 +192,30 @@ def input_digest(home: Home, project: Path = DBT_PROJECT, ledger: Ledger | None 
     digest, ledger = hashlib.sha256(), ledger or Ledger(home)
     files = sorted((file.dataset, file.month, file.file, file.sha256) for file in ledger.accepted_files())
     digest.update(json.dumps([files, sorted(delivered_pairs(home, ledger))], ensure_ascii=False).encode())
-    for folder in (project / "models", project / "macros", seeds_folder(home, project)):
-        for path in sorted(folder.rglob("*")):
-            if path.suffix in (".sql", ".yml", ".csv"):
-                digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for folder, path in _project_files(home, project):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _project_files(home: Home, project: Path) -> list[tuple[Path, Path]]:
+    """Models, macros and rules, each with the folder that it is one of."""
+    folders = (project / "models", project / "macros", seeds_folder(home, project))
+    return [
+        (folder, path)
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".sql", ".yml", ".csv")
+    ]
+
+
+def _code_digest(home: Home, project: Path) -> str:
+    return kept.code_digest([project / "dbt_project.yml", *(path for _, path in _project_files(home, project))])
+
+
+def _sealed_landings(ledger: Ledger) -> dict[int, str | None]:
+    seals = ledger.seals()
+    return {file.landing_id: seals.get(file.landing_id) for file in ledger.accepted_files()}
 
 
 def _empty(run_dir: Path) -> None:
@@ -182,9 +223,11 @@ def _empty(run_dir: Path) -> None:
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
-def _checkpoint(warehouse: Path) -> None:
-    with writing(warehouse):
-        pass  # dbt's connection has been closed; what it left in memory it has written, and this proves the file opens
+def _finish(warehouse: Path, *, anew: bool) -> dict[str, int]:
+    """The file as it stays, on disk; returns of how many months facts were computed and kept."""
+    with writing(warehouse) as connection:
+        months = kept.settle(connection, anew=anew)
     if warehouse.with_name(warehouse.name + ".wal").exists():
         raise BuildFailed("the warehouse kept a write-ahead log after its checkpoint")
     fsync_path(warehouse)
+    return months

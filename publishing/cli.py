@@ -40,6 +40,7 @@ def main() -> None:
     """Build, audit and publish the warehouse and the ranking tables (发布). State lies in $TONGBAO_HOME."""
 
 
+_full = click.option("--full", is_flag=True, default=None, help="Compute every fact anew; take nothing over.")
 _run_id = click.option("--run-id", required=True, help="Name of the build folder under runs/.")
 
 
@@ -61,15 +62,16 @@ def plan(month: str | None, periods: tuple[str, ...]) -> None:
 
 @main.command()
 @_run_id
+@_full
 @click.option("--reason", default="", help="Why published periods may change; printed with each revision.")
 @click.argument("periods", nargs=-1, required=True)
-def build(run_id: str, reason: str, periods: tuple[str, ...]) -> None:
+def build(run_id: str, full: bool | None, reason: str, periods: tuple[str, ...]) -> None:
     """Build a new warehouse file for PERIODS and every period published before."""
     from publishing.build import build as make
 
-    console.print(
-        f"built {_with_status(lambda show: make(Home.from_env(), list(periods), run_id, reason, progress=show))}"
-    )
+    home = Home.from_env()
+    built = _with_status(lambda show: make(home, list(periods), run_id, reason, full=full, progress=show))
+    console.print(f"built {built}")
 
 
 @main.command()
@@ -95,9 +97,10 @@ def publish(run_id: str) -> None:
 @main.command()
 @click.option("--run-id", help="Name of the build folder; default: made from the time.")
 @click.option("--month", help="Month that ended, YYYY-MM, instead of PERIODS.")
+@_full
 @click.option("--reason", default="", help="Why published periods may change; printed with each revision.")
 @click.argument("periods", nargs=-1)
-def run(run_id: str | None, month: str | None, reason: str, periods: tuple[str, ...]) -> None:
+def run(run_id: str | None, month: str | None, full: bool | None, reason: str, periods: tuple[str, ...]) -> None:
     """Plan, build, audit and publish. A period that waits for a delivery is named; with PERIODS it is an error."""
     from publishing.plan import plan as decide
     from publishing.run import run as do_all
@@ -109,7 +112,7 @@ def run(run_id: str | None, month: str | None, reason: str, periods: tuple[str, 
     if not found.publish or (periods and found.waiting):
         raise click.ClickException("not every period asked for has all its deliveries; nothing was published")
     run_id = run_id or f"manual-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S.%fZ}"
-    _show_published(_with_status(lambda show: do_all(home, found.publish, run_id, reason, progress=show)))
+    _show_published(_with_status(lambda show: do_all(home, found.publish, run_id, reason, full=full, progress=show)))
     _mirror_if_set()
 
 
@@ -259,3 +262,8 @@ def _show_published(outcome: Any) -> None:
         console.print(
             f"[green]release {outcome.number} is served[/green]: {'、'.join(outcome.releases) or 'audit only'}"
         )
+        if outcome.months:
+            console.print(
+                f"facts of {outcome.months['computed']} months computed, of {outcome.months['kept']} kept "
+                "from an earlier build; --full computes all"
+            )

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,13 +66,15 @@ def dbt_build(
     run_dir: Path,
     *,
     project: Path = DBT_PROJECT,
+    select: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
     engine: str = "duckdb",
 ) -> Summary:
     """Builds every model, seed and test of ``project`` (unit tests are of the code): in ``run_dir/warehouse.duckdb``,
     or with the engine ``spark`` in the Spark session of this process.
 
-    ``progress`` is called with the name of each finished node. Raises BuildFailed that names what failed and why.
+    ``select``: only what these selectors of dbt name. ``progress`` is called with the name of each finished node.
+    Raises BuildFailed that names what failed and why.
     """
     with collector_paused():
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # dbt takes a second to import
@@ -103,6 +105,8 @@ def dbt_build(
         *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
         *("--target", engine),
     ]
+    if select:
+        arguments += ["--select", *select, "--indirect-selection", "empty"]
     if dbt_vars:
         arguments += ["--vars", json.dumps(dbt_vars)]
     _told_only_what_is_kept()

@@ -8,6 +8,7 @@ publisher removes.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,12 +20,14 @@ from ingestion.durable import naming_storage_faults
 from ingestion.errors import AuditFailed, BadParameter, Permanent
 from ingestion.home import Home
 from publishing import releases, settings
-from publishing.audit import AUDIT_FILE
 from publishing.build import read_state, run_folder
 from publishing.durable import PublisherBusy, exclusive, fsync_path, fsync_tree, link_or_copy, sha256_of, swap_link
+from publishing.kept import AUDIT_FILE
 from publishing.release_file import write_parquet, write_release_file
 from publishing.small_cells import Withheld
 from publishing.tables import made_of, write_tables
+
+log = logging.getLogger("tongbao.publishing")
 
 
 class StaleBuild(Permanent):
@@ -39,6 +42,8 @@ class Published:
     releases: list[str] = field(default_factory=list)
     unchanged: bool = False
     number: int | None = None
+    #: Of how many months facts were computed for it, and of how many kept from an earlier build.
+    months: dict[str, int] = field(default_factory=dict)
 
 
 @naming_storage_faults("publish")
@@ -80,7 +85,13 @@ def publish(home: Home, run_id: str) -> Published:
         swap_link(home.current, f"releases/{number}")
         releases.prune(home)
     _prune_runs(home, keep=run_dir)
-    return Published(releases=new, number=number)
+    months = state.get("months", {})
+    log.info("release %d: facts of %d months computed, of %d kept", number, *_counts(months))
+    return Published(releases=new, number=number, months=months)
+
+
+def _counts(months: dict[str, int]) -> tuple[int, int]:
+    return months.get("computed", 0), months.get("kept", 0)
 
 
 def _check_audited(run_dir: Path, warehouse: Path) -> None:

@@ -19,6 +19,7 @@ def run(
     run_id: str,
     reason: str = "",
     *,
+    full: bool | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Published:
     """Builds, audits and publishes the periods; builds again where another run was published meanwhile.
@@ -26,7 +27,7 @@ def run(
     Raises what build, audit and publish raise; whatever fails, the old release goes on being served.
     """
     for attempt in range(1, _ATTEMPTS + 1):
-        build(home, periods, run_id, reason, progress=progress)
+        build(home, periods, run_id, reason, full=full, progress=progress)
         audit(home, run_id)
         try:
             return publish(home, run_id)

@@ -33,6 +33,14 @@ def _whole_number(name: str, default: int) -> int:
     return int(text)
 
 
+def full_build() -> bool:
+    """Whether a build computes every fact anew (``TONGBAO_FULL_BUILD``: 1; default 0)."""
+    text = os.environ.get("TONGBAO_FULL_BUILD", "").strip()
+    if text not in ("", "0", "1"):
+        raise BadParameter("TONGBAO_FULL_BUILD must be 0 or 1")
+    return text == "1"
+
+
 def releases_kept() -> int:
     """How many release folders stay on disk (``TONGBAO_RELEASES_KEPT``, default 24)."""
     return _whole_number("TONGBAO_RELEASES_KEPT", 24)

@@ -6,9 +6,11 @@ each of them hides. The warehouse itself is internal and complete. The rule and 
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import duckdb
@@ -53,13 +55,35 @@ def suppress(cells: Mapping[Cell, float], sums: Iterable[Sum[Cell]], threshold: 
     small = {cell for cell, value in cells.items() if 0 < value < threshold}
     hidden = set(small)
     _hide_within_sums(cells, known, hidden, threshold)
-    while told := _told(cells, known, hidden, small, threshold):
-        for among in told:
-            others = [cell for cell in among if cell not in hidden and cells[cell] > 0]
-            if others:
-                hidden.add(min(others, key=lambda cell: (cells[cell], str(cell))))
+    group_of = _apart(known)
+    # What can be large with some cells hidden can be so with more of them hidden: it is not asked again.
+    large: set[Cell] = set()
+    while told := _told(cells, known, hidden, small - large, threshold, large):
+        # One more is hidden for each that is told, the smallest first.
+        for among, number in told:
+            others = {cell for cell in among if cells[cell] > 0} - hidden
+            hidden.update(heapq.nsmallest(number, others, key=lambda cell: (cells[cell], str(cell))))
+        # Of sums that share no cell with these, direct or by others, nothing more is to be learnt.
+        open_groups = {group_of[among[0]] for among, _ in told}
+        known = [line for line in known if group_of[line[0]] in open_groups]
         _hide_within_sums(cells, known, hidden, threshold)
     return hidden
+
+
+def _apart(sums: Sequence[Sum[Cell]]) -> dict[Cell, Cell]:
+    """Each cell of the sums with one that stands for all it is tied to: a year's figures are tied to no other's."""
+    root: dict[Cell, Cell] = {}
+
+    def find(cell: Cell) -> Cell:
+        while root[cell] != cell:
+            root[cell] = cell = root[root[cell]]
+        return cell
+
+    for whole, parts in sums:
+        top = find(root.setdefault(whole, whole))
+        for part in parts:
+            root[find(root.setdefault(part, part))] = top
+    return {cell: find(cell) for cell in root}
 
 
 def _hide_within_sums(
@@ -90,49 +114,96 @@ def _hide_within_sums(
 
 
 def _told(
-    cells: Mapping[Cell, float], sums: Sequence[Sum[Cell]], hidden: set[Cell], small: set[Cell], threshold: int
-) -> list[list[Cell]]:
-    """For each small cell that cannot be as large as the threshold, given what is printed: the cells of all the sums
-    that tie it to others."""
-    if not small:
-        return []
-    import numpy as np  # scipy takes a third of a second: only where something is small
-    from scipy.optimize import linprog
-    from scipy.sparse import coo_array, csr_array, hstack
+    cells: Mapping[Cell, float],
+    sums: Sequence[Sum[Cell]],
+    hidden: set[Cell],
+    small: set[Cell],
+    threshold: int,
+    large: set[Cell],
+) -> list[tuple[list[Cell], int]]:
+    """Cells of sums that are tied together by what is hidden, and how many small cells among them cannot be as large as
+    the threshold, given what is printed. Those that can are added to ``large``."""
+    tied = [_Tied.of(cells, names, lines) for names, lines in _connected(sums, hidden) if not small.isdisjoint(names)]
+    left = [[place for place, name in enumerate(each.names) if name in small] for each in tied]
+    single = [False] * len(tied)
+    told = [0] * len(tied)
+    while asked := {n: places[:1] if single[n] else places for n, places in enumerate(left) if places}:
+        answers = _large_at_once([tied[n] for n in asked], list(asked.values()), threshold)
+        for (n, places), found in zip(asked.items(), answers, strict=True):
+            # Any that is large in some answer can be, asked or not.
+            fine = found.intersection(left[n])
+            large.update(tied[n].names[place] for place in fine)
+            if single[n] and places[0] not in fine:
+                told[n] += 1
+                fine.add(places[0])
+            single[n] = single[n] or not fine
+            left[n] = [place for place in left[n] if place not in fine]
+    return [
+        ([cell for whole, parts in each.sums for cell in (whole, *parts)], number)
+        for each, number in zip(tied, told, strict=True)
+        if number
+    ]
 
-    told: list[list[Cell]] = []
-    for names, lines in _connected(sums, hidden):
+
+@dataclass(frozen=True)
+class _Tied:
+    """Hidden cells that sums tie together, and those sums as equations: what the hidden ones of each add up to."""
+
+    names: list[Any]
+    sums: list[Sum[Any]]
+    rows: Any
+    columns: Any
+    signs: Any
+    right: Any
+
+    @classmethod
+    def of(cls, cells: Mapping[Cell, float], names: list[Cell], sums: list[Sum[Cell]]) -> _Tied:
+        import numpy as np
+
         at = {cell: place for place, cell in enumerate(names)}
         entries = [
             (row, at[cell], sign)
-            for row, (whole, parts) in enumerate(lines)
+            for row, (whole, parts) in enumerate(sums)
             for cell, sign in ((whole, 1), *((part, -1) for part in parts))
             if cell in at
         ]
-        rows, columns, signs = zip(*entries, strict=True)
-        matrix = csr_array(coo_array((signs, (rows, columns)), shape=(len(lines), len(names))))
-        right = matrix @ np.array([cells[name] for name in names], dtype=float)
-        left, single = [at[name] for name in names if name in small], False
-        while left:
-            asked = left[:1] if single else left
-            # As many as possible as large as possible at once; what is more than the threshold counts no more.
-            gain = coo_array((np.ones(len(asked)), (range(len(asked)), range(len(asked)))))
-            choose = coo_array((-np.ones(len(asked)), (range(len(asked)), asked)), shape=(len(asked), len(names)))
-            answer = linprog(
-                np.concatenate([np.zeros(len(names)), -np.ones(len(asked))]),
-                A_ub=hstack([choose, gain]),
-                b_ub=np.zeros(len(asked)),
-                A_eq=hstack([matrix, csr_array((len(lines), len(asked)))]),
-                b_eq=right,
-                bounds=[(1, None)] * len(names) + [(0, threshold)] * len(asked),
-            )
-            fine = {place for place in asked if answer.x is not None and answer.x[place] >= threshold - 1e-6}
-            if single and not fine:
-                told.append([cell for whole, parts in lines for cell in (whole, *parts)])
-                fine = set(asked)
-            single = not fine or single
-            left = [place for place in left if place not in fine]
-    return told
+        rows, columns, signs = np.array(entries, dtype=np.int64).T
+        right = np.zeros(len(sums))
+        np.add.at(right, rows, signs * np.array([cells[name] for name in names], dtype=float)[columns])
+        return cls(names, sums, rows, columns, signs, right)
+
+
+def _large_at_once(tied: Sequence[_Tied], asked_of: Sequence[list[int]], threshold: int) -> list[set[int]]:
+    """Of each, the places of the cells that are as large as the threshold in an answer that has as many as possible of
+    those asked for. One problem for all: they share no cell, each has its own answer in it."""
+    import numpy as np  # scipy takes a third of a second: only where something is small
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_array
+
+    ends = np.cumsum([0, *(len(each.names) for each in tied)])
+    lines = np.cumsum([0, *(len(each.sums) for each in tied)])
+    asked = np.concatenate([np.array(places) + start for places, start in zip(asked_of, ends[:-1], strict=True)])
+    cells, extra = int(ends[-1]), len(asked)
+    rows = np.concatenate([each.rows + start for each, start in zip(tied, lines[:-1], strict=True)])
+    columns = np.concatenate([each.columns + start for each, start in zip(tied, ends[:-1], strict=True)])
+    signs = np.concatenate([each.signs for each in tied]).astype(float)
+    order, ones = np.arange(extra), np.ones(extra)
+    # As many as possible as large as possible; what is more than the threshold counts no more.
+    answer = linprog(
+        np.concatenate([np.zeros(cells), -ones]),
+        A_ub=csr_array(
+            (np.concatenate([-ones, ones]), (np.tile(order, 2), np.concatenate([asked, cells + order]))),
+            shape=(extra, cells + extra),
+        ),
+        b_ub=np.zeros(extra),
+        A_eq=csr_array((signs, (rows, columns)), shape=(int(lines[-1]), cells + extra)),
+        b_eq=np.concatenate([each.right for each in tied]),
+        bounds=np.concatenate([np.tile([1, np.inf], (cells, 1)), np.tile([0, threshold], (extra, 1))]),
+    )
+    if answer.x is None:
+        return [set() for _ in tied]
+    enough = answer.x[:cells] >= threshold - 1e-6
+    return [set(np.flatnonzero(enough[a:b]).tolist()) for a, b in pairwise(ends)]
 
 
 def _connected(sums: Sequence[Sum[Cell]], hidden: set[Cell]) -> Iterator[tuple[list[Cell], list[Sum[Cell]]]]:

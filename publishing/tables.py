@@ -26,6 +26,7 @@ SELECT r.period_code, r.area, r.unit_group, r.unit_code, r.unit_name, r.score::D
        r.rank_best, r.rank_worst, r.rank_change, r.list, r.most_improved, r.null_reason, s.veto_reason
 FROM marts.unit_rankings r
 LEFT JOIN marts.unit_scores s USING (period_code, area, unit_code)
+WHERE $periods::VARCHAR[] IS NULL OR list_contains($periods::VARCHAR[], r.period_code)
 ORDER BY r.period_code, r.area, r.unit_group DESC, r.rank NULLS LAST, r.unit_code
 """
 
@@ -36,10 +37,12 @@ SELECT m.period_code, m.area, m.unit_code, m.metric, d.name_zh AS label, d.metri
 FROM marts.unit_metrics m
 JOIN core.dim_metric d USING (rule_set, area, metric)
 WHERE d.weight IS NOT NULL
+    AND ($periods::VARCHAR[] IS NULL OR list_contains($periods::VARCHAR[], m.period_code))
 UNION ALL
 SELECT s.period_code, 'overall', s.unit_code, NULL, a.name_zh, a.area_order, round(s.score, 2), 'score'
 FROM marts.unit_scores s
 JOIN core.dim_area a USING (rule_set, area)
+WHERE $periods::VARCHAR[] IS NULL OR list_contains($periods::VARCHAR[], s.period_code)
 """
 
 #: The newest revision of each released period.
@@ -77,8 +80,9 @@ def ranking_tables(
     """The tables of the served file: released periods in order (only ``periods`` where given), ``overall`` and each
     area of their rule set; ``withheld`` is what the file's figures withhold, where the caller knows it already."""
     with engine.connect(warehouse, read_only=True) as connection:
-        rankings = connection.execute(_RANKINGS).df()
-        values = connection.execute(_VALUES).df()
+        asked = {"periods": None if periods is None else sorted(periods)}
+        rankings = connection.execute(_RANKINGS, asked).df()
+        values = connection.execute(_VALUES, asked).df()
         releases = connection.execute(_RELEASES).df().to_dict("records")
         withheld = withheld or Withheld.of(connection)
         names = dict(connection.execute("SELECT area, any_value(name_zh) FROM core.dim_area GROUP BY area").fetchall())

@@ -1,5 +1,6 @@
 -- Grain: one dataset. Both identities of EXPORTS.md (What happens to a row that does not fit):
 -- rows_in = rows_loaded + rows_quarantined over the delivered files, rows_loaded = current + superseded + deleted.
+-- Where facts were taken over from an earlier build, rows of keys that nothing touched are counted as that build did.
 with delivered as (
     select
         dataset,
@@ -11,15 +12,54 @@ with delivered as (
     group by dataset
 ),
 
-states as (
+{% set kept = {'platform_cases': 'fct_cases', 'platform_reviews': 'fct_case_reviews'} if keeps() else {} %}
+{% for dataset, fact in kept.items() %}
+{{ dataset }}_then as (
+    select * from {{ source('staged', dataset) }}
+    where
+        {{ is_touched('_key', fact) }}
+        and _landing_id not in (select landing_id from staged.new_landings)
+),
+{% endfor %}
+
+states_now as (
     {% for dataset in var('datasets') %}
     select
         '{{ dataset }}' as dataset,
-        count(*) as rows_staged,
         coalesce(sum({{ one_if("row_state = 'current'") }}), 0) as rows_current,
         coalesce(sum({{ one_if("row_state = 'superseded'") }}), 0) as rows_superseded,
         coalesce(sum({{ one_if("row_state = 'deleted'") }}), 0) as rows_deleted
     from {{ ref('stg_' ~ dataset) }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+    {% for dataset in kept %}
+    union all
+    select
+        '{{ dataset }}' as dataset,
+        -coalesce(sum({{ one_if("row_state = 'current'") }}), 0) as rows_current,
+        -coalesce(sum({{ one_if("row_state = 'superseded'") }}), 0) as rows_superseded,
+        -coalesce(sum({{ one_if("row_state = 'deleted'") }}), 0) as rows_deleted
+    from ({{ upsert_states(dataset ~ '_then') }}) as states_then
+    union all
+    select dataset, rows_current, rows_superseded, rows_deleted
+    from taken.rows
+    where dataset = '{{ dataset }}'
+    {% endfor %}
+),
+
+states as (
+    select
+        dataset,
+        sum(rows_current) as rows_current,
+        sum(rows_superseded) as rows_superseded,
+        sum(rows_deleted) as rows_deleted
+    from states_now
+    group by dataset
+),
+
+staged as (
+    {% for dataset in var('datasets') %}
+    select '{{ dataset }}' as dataset, count(*) as rows_staged from {{ source('staged', dataset) }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 )
@@ -29,12 +69,13 @@ select
     cast(coalesce(delivered.rows_in, 0) as bigint) as rows_in,
     cast(coalesce(delivered.rows_loaded, 0) as bigint) as rows_loaded,
     cast(coalesce(delivered.rows_quarantined, 0) as bigint) as rows_quarantined,
-    cast(states.rows_staged as bigint) as rows_staged,
+    cast(staged.rows_staged as bigint) as rows_staged,
     cast(states.rows_current as bigint) as rows_current,
     cast(states.rows_superseded as bigint) as rows_superseded,
     cast(states.rows_deleted as bigint) as rows_deleted,
     coalesce(delivered.rows_in, 0) = coalesce(delivered.rows_loaded, 0) + coalesce(delivered.rows_quarantined, 0)
-    and coalesce(delivered.rows_loaded, 0) = states.rows_staged
-    and states.rows_staged = states.rows_current + states.rows_superseded + states.rows_deleted as is_balanced
+    and coalesce(delivered.rows_loaded, 0) = staged.rows_staged
+    and staged.rows_staged = states.rows_current + states.rows_superseded + states.rows_deleted as is_balanced
 from states
+inner join staged on states.dataset = staged.dataset
 left join delivered on states.dataset = delivered.dataset

@@ -1,4 +1,7 @@
--- Grain: unit × month × cut-off month from which the figures hold × metric of the area platform.
+{{ config(meta={'touched': ['month_code', 'metrics.touched_months']}) }}
+-- Grain: unit × month × cut-off month from which the figures hold × metric of the area platform. Besides the metrics
+-- the parts of the county's figures (county_totals.sql): cases by channel, and good reviews by channel.
+-- depends_on: {{ ref('touched_months') }}
 with cases as (
     select * from {{ ref('fct_cases') }}
 ),
@@ -25,7 +28,7 @@ accepted as (
             else 0
         end) as days_saved
     from cases
-    where accepted_month is not null
+    where accepted_month is not null and {{ is_touched('accepted_month', 'platform_unit_months') }}
     group by unit_code, accepted_month
 ),
 
@@ -37,7 +40,7 @@ due as (
         count(*) as due,
         sum({{ one_if('closed_at <= due_at') }}) as closed_by_due
     from cases
-    where is_counted and due_month is not null
+    where is_counted and due_month is not null and {{ is_touched('due_month', 'platform_unit_months') }}
     group by unit_code, due_month
 ),
 
@@ -50,7 +53,7 @@ closed as (
         sum({{ one_if('accepted_at is not null') }}) as closed_accepted,
         sum(coalesce(working_days_taken, 0)) as working_days
     from cases
-    where is_counted and closed_month is not null
+    where is_counted and closed_month is not null and {{ is_touched('closed_month', 'platform_unit_months') }}
     group by unit_code, closed_month
 ),
 
@@ -63,7 +66,9 @@ actively_reviewed as (
         count(*) as actively_reviewed
     from cases
     inner join reviews on cases.case_no = reviews.case_no
-    where cases.is_counted and cases.closed_month is not null and not reviews.is_default
+    where
+        cases.is_counted and cases.closed_month is not null and not reviews.is_default
+        and {{ is_touched('cases.closed_month', 'platform_unit_months') }}
     group by cases.unit_code, cases.closed_month, greatest(cases.closed_month, {{ known_month('reviews.reviewed_at') }})
 ),
 
@@ -77,6 +82,7 @@ reviewed as (
         sum({{ one_if('is_valid') }}) as valid_reviews,
         sum({{ one_if('is_valid and is_good') }}) as good_reviews
     from reviews
+    where {{ is_touched('reviewed_month', 'platform_unit_months') }}
     group by unit_code, reviewed_month
 ),
 
@@ -88,8 +94,26 @@ rectified as (
         count(*) as bad_reviews,
         sum({{ one_if('rectified_at <= rectify_due_at') }}) as rectified
     from reviews
-    where is_valid and not is_good and rectify_due_month is not null
+    where
+        is_valid and not is_good and rectify_due_month is not null
+        and {{ is_touched('rectify_due_month', 'platform_unit_months') }}
     group by unit_code, rectify_due_month
+),
+
+channels as (
+    select
+        unit_code,
+        accepted_month as month_code,
+        'cases_accepted/channel=' || channel as metric,
+        count(*) as numerator
+    from cases
+    where is_counted and accepted_month is not null and {{ is_touched('accepted_month', 'platform_unit_months') }}
+    group by unit_code, accepted_month, channel
+    union all
+    select unit_code, reviewed_month, 'good_reviews/channel=' || review_channel, count(*)
+    from {{ ref('fct_case_reviews') }}
+    where is_counted and is_valid and is_good and {{ is_touched('reviewed_month', 'platform_unit_months') }}
+    group by unit_code, reviewed_month, review_channel
 )
 
 {{ metric_rows('due', 'platform', {
@@ -118,3 +142,13 @@ union all
 }) }}
 union all
 {{ metric_rows('rectified', 'platform', {'bad_review_fixed_rate': ['rectified', 'bad_reviews']}) }}
+union all
+select
+    unit_code,
+    month_code,
+    month_code as known_month,
+    'platform' as area,
+    metric,
+    cast(numerator as bigint) as numerator,
+    cast(null as bigint) as denominator
+from channels

@@ -25,21 +25,24 @@ metrics as (
 ),
 
 cases as (
-    select periods.period_code, cases.channel, count(*) as cases
+    select periods.period_code, months.metric as figure, sum(months.numerator) as cases
     from periods
-    inner join {{ ref('fct_cases') }} as cases
-        on cases.accepted_month between periods.first_month and periods.last_month
-    where cases.is_counted
-    group by periods.period_code, cases.channel
+    inner join {{ ref('unit_month_metrics') }} as months
+        on months.month_code between periods.first_month and periods.last_month
+    where months.area = 'platform' and months.metric like 'cases_accepted/channel=%'
+    group by periods.period_code, months.metric
 ),
 
 -- 好评数据: every counted good review left by a person since the beginning, up to the period's last day.
 good_reviews as (
-    select periods.period_code, reviews.review_channel, count(*) as reviews
+    select
+        periods.period_code,
+        replace(months.metric, 'good_reviews/', 'good_reviews_to_date/') as figure,
+        sum(months.numerator) as reviews
     from periods
-    inner join {{ ref('fct_case_reviews') }} as reviews on reviews.reviewed_month <= periods.last_month
-    where reviews.is_counted and reviews.is_valid and reviews.is_good
-    group by periods.period_code, reviews.review_channel
+    inner join {{ ref('unit_month_metrics') }} as months on months.month_code <= periods.last_month
+    where months.area = 'platform' and months.metric like 'good_reviews/channel=%'
+    group by periods.period_code, months.metric
 ),
 
 tickets as (
@@ -126,13 +129,13 @@ figures as (
     select period_code, area, figure, numerator, denominator from metrics
     union all
     select
-        period_code, 'platform', 'cases_accepted/channel=' || channel, cases, sum(cases) over (partition by period_code)
+        period_code, 'platform', figure, cases, sum(cases) over (partition by period_code)
     from cases
     union all
     select period_code, 'platform', 'good_reviews_to_date', sum(reviews), null from good_reviews group by period_code
     union all
     select
-        period_code, 'platform', 'good_reviews_to_date/channel=' || review_channel, reviews,
+        period_code, 'platform', figure, reviews,
         sum(reviews) over (partition by period_code)
     from good_reviews
     union all

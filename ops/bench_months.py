@@ -1,0 +1,159 @@
+"""Part of ``make bench``: what a month costs after three years of months; alone: ``python -m ops.bench_months``.
+
+A county of the usual size (21 thousand cases a month) is run for 36 months. A month's run is a fresh process that does
+what the DAGs do: pull, load and validate what the three systems deliver, build, audit, publish, every step timed. The
+third and the last month are run ``repeats`` times from a copy of the state before them, each after two runs of single
+months; the medians are compared. What lies between, months 4 to 33, is delivered month by month and released at once,
+all its periods, which saves the bench half its time and leaves the last month the same history. The clock starts in the
+new process, so that dbt's and Great Expectations' imports are part of both months; Airflow, which costs every month the
+same, is left out: with it the ratio would only look better.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ingestion.home import PROJECT, Home
+from ops.runtime import RunFailed
+
+FIRST, LAST = "2021-01", "2023-12"
+MONTHS = [f"{year}-{month:02}" for year in range(2021, 2024) for month in range(1, 13)]
+#: The month that the last is compared with.
+EARLY = MONTHS[2]
+#: The last month's run takes at most so many times the early one's.
+TARGET = 1.2
+STEPS = ("ingest", "build", "audit", "publish")
+
+
+def generate(folder: Path, console: Console) -> Path:
+    """The exports of the 36 months; made once."""
+    exports = folder / f"months-{FIRST}-{LAST}"
+    if not (exports / ".complete").exists():
+        console.print(f"generating {FIRST}..{LAST} …")
+        shutil.rmtree(exports, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        arguments = ["--seed", "7", "--months", f"{FIRST}..{LAST}", "--format", "csv", "--out", str(exports)]
+        done = subprocess.run([sys.executable, "-m", "simulator", "generate", *arguments], cwd=PROJECT, check=False)
+        if done.returncode:
+            raise RunFailed(f"the simulator could not generate the months (exit code {done.returncode})")
+        (exports / ".complete").touch()
+    return exports
+
+
+def measure(folder: Path, console: Console, repeats: int = 3) -> dict[str, dict]:
+    """Runs the months and returns what goes into bench.json: ratios, seconds of each step (medians), peak_rss_mib."""
+    exports = generate(folder, console)
+    found: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory(prefix="months-", dir=folder) as work:
+        home = Home(Path(work) / "home")
+        after = MONTHS.index(EARLY) + 1
+        runs = [[month] for month in MONTHS[:after]] + [MONTHS[after:-3]] + [[month] for month in MONTHS[-3:]]
+        for months in runs:
+            if months[-1] not in (EARLY, MONTHS[-1]):
+                _in_child(home, exports, months)
+                continue
+            found[months[-1]] = _repeated(home, exports, months[-1], repeats)
+            shown = "  ".join(f"{name} {seconds:.2f}" for name, seconds in found[months[-1]].items())
+            console.print(f"month {MONTHS.index(months[-1]) + 1:>2}: {shown}")
+    third, last = found[EARLY], found[MONTHS[-1]]
+    ratio = last["seconds"] / third["seconds"]
+    console.print(f"month 36 / month 3 = {ratio:.2f} (target: at most {TARGET})")
+    return {
+        "ratios": {"month36_vs_month3": round(ratio, 3)},
+        "seconds": {f"month{n}_{step}": each[step] for n, each in ((3, third), (36, last)) for step in STEPS}
+        | {"month3": third["seconds"], "month36": last["seconds"]}
+        # Of the whole process: on a machine that does other work it tells more than the clock.
+        | {"month3_cpu": third["cpu"], "month36_cpu": last["cpu"]},
+        "peak_rss_mib": {"month3": round(third["peak_rss_mib"]), "month36": round(last["peak_rss_mib"])},
+    }
+
+
+def _repeated(home: Home, exports: Path, month: str, repeats: int) -> dict[str, float]:
+    """Medians of the month's figures over runs from the same state; the last of the runs is kept in ``home``."""
+    runs = []
+    before = home.root.with_name("before")
+    shutil.copytree(home.root, before, symlinks=True)
+    for _ in range(repeats):
+        shutil.rmtree(home.root)
+        shutil.copytree(before, home.root, symlinks=True)
+        os.sync()  # what the copy has left to write is no part of the month
+        runs.append(_in_child(home, exports, [month]))
+    shutil.rmtree(before)
+    return {name: round(statistics.median(run[name] for run in runs), 3) for name in runs[0]}
+
+
+def _in_child(home: Home, exports: Path, months: list[str]) -> dict[str, float]:
+    """Seconds of the steps of these months in a fresh process; raises RunFailed with the end of what it said."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, "TONGBAO_HOME": str(home.root), "PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-m", "ops.bench_months", "--child", str(exports), *months]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RunFailed(f"month {months[-1]} failed: {done.stderr[-1500:]}")
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def _child(exports: Path, months: list[str]) -> None:
+    """A month's run, as the DAGs do it; of several months, all periods that they complete. Prints its figures."""
+    import resource
+
+    started = time.perf_counter()
+    took: dict[str, float] = {}
+
+    def step(name: str) -> None:
+        took[name] = round(time.perf_counter() - started - sum(took.values()), 3)
+
+    import expectations
+    import publishing
+    from ingestion import landing, load
+    from ingestion.contracts import SYSTEMS
+    from ingestion.transports import connect
+
+    expectations.prepare()
+    home, source = Home.from_env(), connect(f"file://{exports}")
+    for month in months:
+        for system, datasets in SYSTEMS.items():
+            for dataset in datasets:
+                landing.pull(home, source, system, dataset, month)
+                load.load(home, dataset, month, validate=expectations.validate_load)
+    step("ingest")
+    run_id = f"month-{months[-1]}"
+    plan = publishing.plan(home, month=months[0]) if len(months) == 1 else publishing.plan(home)
+    publishing.build(home, plan.publish, run_id)
+    step("build")
+    publishing.audit(home, run_id)
+    step("audit")
+    publishing.publish(home, run_id)
+    step("publish")
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    figures = {"seconds": time.perf_counter() - started, "cpu": used.ru_utime + used.ru_stime}
+    print(json.dumps(took | figures | {"peak_rss_mib": used.ru_maxrss / 1024}))
+
+
+@click.command()
+@click.option("--repeats", default=3, show_default=True, help="How often the compared months are run.")
+def main(repeats: int) -> None:
+    """Measure the 36 months alone and add the figures to var/bench.json."""
+    from ops.bench import merge
+
+    root = Home.from_env().root
+    merge(root / "bench.json", measure(root / "bench", Console(), repeats))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        _child(Path(sys.argv[2]), sys.argv[3:])
+    else:
+        main()
