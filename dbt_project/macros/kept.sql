@@ -2,8 +2,7 @@
    what is touched in them (meta `touched`: its column, and the relation that holds the touched values of it) computes
    the touched rows alone, and they replace what was there. Other engines compute everything. #}
 {% macro keeps() %}
-  {#- A linter has no engine to ask. -#}
-  {%- if adapter is defined -%}{{ return(adapter.dispatch('keeps')()) }}{%- endif -%}
+  {{ return(adapter.dispatch('keeps')()) }}
 {% endmacro %}
 
 {% macro default__keeps() %}
