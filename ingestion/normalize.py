@@ -140,10 +140,11 @@ class Normalizer:
         """Good rows typed, faults and lost values, as the SQL finds them row by row."""
         self._connection.register("raw", _with_periods(self.contract, raw))
         typed = self._connection.sql(self._sql, params={"pulled_at": origin.pulled_at}).to_arrow_table()
+        typed = _in_the_order(raw["_row"], typed)
         fault = typed["_fault"]
         lost = self._lost_values(raw, typed)
-        # Text that is only carried along does not pass through SQL; the rows' order is the same on both sides.
-        good = typed.drop_columns(["_fault"]).append_column("_row", raw["_row"])
+        # Text that is only carried along does not pass through SQL.
+        good = typed.drop_columns(["_fault"])
         for name in self._untyped:
             good = good.append_column(name, raw[name])
         faults = _NO_FAULTS
@@ -368,6 +369,13 @@ def _after_pull(column: Column) -> str:
     )
 
 
+def _in_the_order(rows: pa.ChunkedArray, typed: pa.Table) -> pa.Table:
+    """The typed rows as the delivered ones stand: the threads of the engine give batches back as they end."""
+    if typed["_row"].equals(rows):
+        return typed
+    return typed.take(pc.index_in(rows, value_set=typed["_row"].combine_chunks()))
+
+
 def _typing_sql(contract: Contract, faults: list[_Fault]) -> str:
     def first_of(chosen: list[tuple[int, _Fault]]) -> str:
         return "CASE " + " ".join(f"WHEN {fault.condition} THEN {number}" for number, fault in chosen) + " END"
@@ -385,7 +393,7 @@ def _typing_sql(contract: Contract, faults: list[_Fault]) -> str:
     return f"""
         SELECT {", ".join(f"{_typed(name)} AS {_raw(name)}" for name in names)},
             concat_ws('{KEY_SEPARATOR}', {", ".join(f"{_typed(name)}::VARCHAR" for name in contract.key)}) AS _key,
-            {deleted} AS _deleted, ({fault})::INTEGER AS _fault
+            {deleted} AS _deleted, ({fault})::INTEGER AS _fault, _row
         FROM (SELECT *, {", ".join(f"{_reading(column)} AS {_typed(column.name)}" for column in contract.columns)}
               FROM (SELECT *{plain} FROM raw))
     """

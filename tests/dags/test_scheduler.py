@@ -137,7 +137,13 @@ def test_two_months_from_three_servers_to_rankings_by_assets(exports, tmp_path):
 def test_interrupted_by_a_signal_everything_that_was_started_ends(exports, tmp_path):
     home = Home(tmp_path / "home")
     env = {**os.environ, "TONGBAO_HOME": str(home.root), "PYTHONPATH": str(PROJECT)}
-    run = subprocess.Popen([sys.executable, "-m", "ops", "run", "--exports", str(exports)], env=env, cwd=PROJECT)
+    command = [sys.executable, "-m", "ops", "run", "--exports", str(exports)]
+    # A shell lets what it starts in the background ignore Ctrl-C, and children inherit it: here it must be heard.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run = subprocess.Popen(command, env=env, cwd=PROJECT)
+    finally:
+        signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 120
     while not AirflowHome.of(home).processes.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
