@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="an even stride over every case, under three minutes")
     parser.add_argument("--case", action="append", default=[], choices=[case.name for case in CASES], metavar="NAME",
                         help="only this row of the card; may be given again")  # fmt: skip
+    parser.add_argument("--like", default="", metavar="TEXT", help="only variants with this in their name")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the folder of each wrong variant under DIR")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--out", type=Path, help="where the card is stored (default: $TONGBAO_HOME/faults.json)")
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     gc.unfreeze()  # what is not collected at the end, DuckDB's binding reports as leaked
     # A part of the card must not pass for the whole.
-    partial = bool(options.case) or options.quick
+    partial = bool(options.case or options.like) or options.quick
     out = options.out or Home.from_env().root / ("faults-part.json" if partial else "faults.json")
     card.write(tally, out)
     show(tally, Console())
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def carried_out(options: argparse.Namespace, console: Console) -> card.Tally:
     """Runs the chosen rows; ``NotPrepared`` where the homes for them could not be made."""
-    todo = card.chosen(options.case, options.quick)
+    todo = [each for each in card.chosen(options.case, options.quick) if options.like in each[1].name]
     with Progress(
         TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=console, disable=not console.is_terminal,

@@ -37,7 +37,8 @@ _SQLITE_ERRORS = {
     sqlite3.SQLITE_FULL: os.strerror(errno.ENOSPC),
     sqlite3.SQLITE_IOERR: os.strerror(errno.EIO),
     sqlite3.SQLITE_READONLY: os.strerror(errno.EROFS),
-    sqlite3.SQLITE_CANTOPEN: "unable to open database file",
+    # SQLite gives no other word for a folder in which it can make no file.
+    sqlite3.SQLITE_CANTOPEN: f"no file can be made ({os.strerror(errno.ENOSPC)}, or {os.strerror(errno.EACCES)})",
     sqlite3.SQLITE_NOMEM: os.strerror(errno.ENOMEM),
     sqlite3.SQLITE_PERM: os.strerror(errno.EACCES),
 }

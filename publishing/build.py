@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from typing import Any
 
 from ingestion import rotation
 from ingestion.durable import naming_storage_faults
-from ingestion.errors import BadParameter, BuildFailed, Permanent
+from ingestion.errors import BadParameter, BuildFailed, Permanent, StorageFailed
 from ingestion.home import Home
 from ingestion.ledger import Ledger
 from ingestion.load import restore
@@ -228,6 +230,6 @@ def _finish(warehouse: Path, *, anew: bool) -> dict[str, int]:
     with writing(warehouse) as connection:
         months = kept.settle(connection, anew=anew)
     if warehouse.with_name(warehouse.name + ".wal").exists():
-        raise BuildFailed("the warehouse kept a write-ahead log after its checkpoint")
+        raise StorageFailed(f"the warehouse kept a log after it was written out: {os.strerror(errno.EIO)}")
     fsync_path(warehouse)
     return months

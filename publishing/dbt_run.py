@@ -85,6 +85,7 @@ def dbt_build(
             progress(event.data.node_info.node_name)
 
     from publishing.sandbox import FOLDERS_VARIABLE, WAREHOUSE_VARIABLE
+    from publishing.warehouse import DATABASE
 
     target = run_dir / "dbt"
     target.mkdir()
@@ -114,6 +115,9 @@ def dbt_build(
     with with_environment(variables), collector_paused(), ThreadPoolExecutor(1, "dbt") as thread:
         try:
             outcome = thread.submit(dbtRunner(callbacks=[report]).invoke, arguments).result()
+            if outcome.success and (environment := DuckDBConnectionManager._ENV):
+                # There is no log, and closing tells of no error: what is not on disk now would be gone unnoticed.
+                environment.conn.execute(f"CHECKPOINT {DATABASE}")
         finally:
             # The adapter would hold the file, and with it the write lock, until the process ends.
             if environment := DuckDBConnectionManager._ENV:
