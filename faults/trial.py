@@ -13,8 +13,8 @@ from faults.injection import Fault, Ran, in_child
 from faults.judge import EXACT, REFUSE, WRONG, Verdict
 from faults.workplace import Workplace
 
-#: How a library in C ends its process where it can go on no more.
-DEATHS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
+#: How a library in C ends its process where it can go on no more, by exit code; 127: the dynamic linker does.
+DEATHS = {-each: each.name for each in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)} | {127: "the dynamic linker"}
 
 
 def trial(
@@ -41,7 +41,7 @@ def trial(
         damage(place)
     log = place.root / "log.txt"
     ran = in_child(lambda: task.run(place), log, root=place.home.root, fault=fault, before=before)
-    died = signal.Signals(-ran.exit_code).name if may_die and -ran.exit_code in DEATHS else ""
+    died = DEATHS.get(ran.exit_code, "") if may_die else ""
     if died:
         ran = replace(ran, killed=True, error=None)
     if mend:

@@ -72,7 +72,7 @@ def storage_reason(error: BaseException) -> str | None:
                 return _SQLITE_ERRORS[code & 0xFF]
         engine = type(each).__module__.partition(".")[0] in ("duckdb", "_duckdb", "pyarrow", _RUST)
         if engine or isinstance(each, (OSError, RuntimeError)):
-            if type(each).__name__ == "OutOfMemoryException" or "bad_alloc" in str(each):
+            if type(each).__name__ == "OutOfMemoryException" or "bad_alloc" in str(each) or "bad alloc" in str(each):
                 return os.strerror(errno.ENOMEM)
             if "can't start new thread" in str(each) or "Resource temporarily unavailable" in str(each):
                 return "no more threads"
