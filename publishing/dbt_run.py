@@ -115,7 +115,7 @@ def dbt_build(
     with with_environment(variables), collector_paused(), ThreadPoolExecutor(1, "dbt") as thread:
         try:
             outcome = thread.submit(dbtRunner(callbacks=[report]).invoke, arguments).result()
-            if outcome.success and (environment := DuckDBConnectionManager._ENV):
+            if outcome.success and engine == "duckdb" and (environment := DuckDBConnectionManager._ENV):
                 # There is no log, and closing tells of no error: what is not on disk now would be gone unnoticed.
                 environment.conn.execute(f"CHECKPOINT {DATABASE}")
         finally:

@@ -192,11 +192,11 @@ _TOUCHED = (
     """
     CREATE TABLE staged.touched_months AS
         SELECT DISTINCT month_code FROM (
-            SELECT unnest([accepted_month, due_month, closed_month]) AS month_code
-            FROM core.fct_cases WHERE case_no IN (SELECT case_no FROM _cases)
+            SELECT unnest([{fct_cases}]) AS month_code FROM core.fct_cases
+            WHERE case_no IN (SELECT case_no FROM _cases)
             UNION ALL
-            SELECT unnest([reviewed_month, rectify_due_month])
-            FROM core.fct_case_reviews WHERE review_no IN (SELECT review_no FROM staged.touched_reviews)
+            SELECT unnest([{fct_case_reviews}]) FROM core.fct_case_reviews
+            WHERE review_no IN (SELECT review_no FROM staged.touched_reviews)
         ) WHERE month_code IS NOT NULL
     """,
 )
@@ -217,13 +217,24 @@ def touch(
         )
         for dataset in _DATASETS
     }
+    months = {table: ", ".join(_month_columns(connection, table)) for table in ("fct_cases", "fct_case_reviews")}
     for statement in _TOUCHED:
-        text = statement.format(cases=selects["platform_cases"], reviews=selects["platform_reviews"])
+        text = statement.format(cases=selects["platform_cases"], reviews=selects["platform_reviews"], **months)
         connection.execute(text, {"cut_off": cut_off} if "$cut_off" in statement else None)
     numbers = inputs.records({"landing_id": "BIGINT"}, [{"landing_id": each} for each in new])
     inputs.create_table(connection, "staged.new_landings", numbers)
     names = inputs.records({"relation": "VARCHAR"}, [{"relation": name} for name in KEPT])
     inputs.create_table(connection, MARKER, names)
+
+
+def _month_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+    """Every month that a row of the fact counts for: a metric may go by any of them (also in touched_months.sql)."""
+    rows = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'core' AND table_name = ? "
+        "AND database_name = current_database() AND suffix(column_name, '_month')",
+        [table],
+    ).fetchall()
+    return [name for (name,) in rows]
 
 
 def settle(connection: duckdb.DuckDBPyConnection, *, anew: bool) -> dict[str, int]:
