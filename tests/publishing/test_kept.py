@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import shutil
 import sys
 from functools import partial
@@ -41,6 +42,7 @@ class County:
     """A home, and deliveries of the platform to it, in which later rows contradict earlier ones."""
 
     parsed: Path | None = None
+    project = DBT_PROJECT
 
     def __init__(self, root: Path, seed: int) -> None:
         self.home, self.exports = Home(root / "home"), root / "exports"
@@ -77,7 +79,7 @@ class County:
         """A build that counts as audited: only such a one is ever taken over."""
         self.runs += 1
         run_id = f"run-{self.runs}{'-full' if full else ''}"
-        warehouse = publishing.build(self.home, ["2022-07"], run_id, full=full)
+        warehouse = publishing.build(self.home, ["2022-07"], run_id, full=full, project=self.project)
         state = read_state(warehouse.parent)
         (warehouse.parent / kept.AUDIT_FILE).write_text(json.dumps({"warehouse_sha256": state["warehouse_sha256"]}))
         County.parsed = self.home.runs / ".dbt"
@@ -263,6 +265,21 @@ def test_another_alias_is_computed_whole(county: County, tmp_path: Path, monkeyp
     county.check(kept_any=False)
     county.deliver("platform_cases", "2022-07", county.cases("2022-07", [1, 71], "2022-08-02"))
     county.check()
+
+
+@pytest.mark.usefixtures("facts_only")
+def test_a_metric_that_knows_nothing_of_what_is_kept(county: County, tmp_path: Path) -> None:
+    """As somebody adds it: it computes every month. What nothing touched is not written a second time."""
+    county.project = tmp_path / "dbt_project"
+    shutil.copytree(DBT_PROJECT, county.project)
+    model = county.project / "models" / "metrics" / "platform_unit_months.sql"
+    content = model.read_text(encoding="utf-8")
+    careless = re.sub(r"\{\{ is_touched\([^}]*\) \}\}", "true", content)
+    assert careless != content
+    model.write_text(careless, encoding="utf-8")
+    county.check(kept_any=False)
+    county.deliver("platform_cases", "2022-07", county.cases("2022-06", [3, 34], "2022-08-02"))
+    assert county.check()["kept"] > 0
 
 
 def test_scores_and_marts_are_the_same(county: County, monkeypatch: pytest.MonkeyPatch) -> None:
