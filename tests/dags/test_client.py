@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import httpx
 import pytest
 
 from ops import client
+from tests import loopback
+from tests.loopback import Quiet
 
 LOCKED = {"detail": {"reason": "Database error", "statement": "hidden"}}
 BROKEN = {"detail": "Internal Server Error"}
@@ -21,7 +21,7 @@ def served():
     answers: list[tuple[int, object]] = []
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self):
             asked.append(self.path)
             status, body = answers.pop(0)
@@ -31,15 +31,10 @@ def served():
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        airflow = client.AirflowClient(f"http://127.0.0.1:{server.server_port}", "unused")
+    with loopback.served(Handler) as place:
+        airflow = client.AirflowClient(f"http://{place}", "unused")
         yield airflow, answers, asked
         airflow.close()
-        server.shutdown()
 
 
 def test_a_request_is_repeated_while_the_database_is_locked(served, monkeypatch):

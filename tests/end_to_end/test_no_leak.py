@@ -16,9 +16,7 @@ import os
 import random
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,6 +32,7 @@ from ingestion.contracts import CONTRACTS, Column
 from ingestion.home import PROJECT, Home
 from ingestion.ledger import Ledger
 from publishing.cli import main as publishing
+from tests import loopback
 from tests.end_to_end.conftest import generate
 from tests.end_to_end.leaks import Finder, Secrets
 
@@ -201,7 +200,7 @@ def plant_crashes(exports: Path, secrets: Secrets, month: str = "2022-08") -> No
     (exports / "cms" / "cms_media_accounts" / month / f"{secrets.phone()} {secrets.id()}").mkdir(parents=True)
 
 
-class Rude(BaseHTTPRequestHandler):
+class Rude(loopback.Quiet):
     """An API that fails and quotes what it has: in the reason, the headers and the body."""
 
     answer: ClassVar[tuple[int, str]] = (500, "")
@@ -218,19 +217,11 @@ class Rude(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the test's own output is not what is looked at."""
-
 
 @pytest.fixture
 def rude_api() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Rude)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://:token@127.0.0.1:{server.server_address[1]}?attempts=1&deadline=10"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with loopback.served(Rude) as place:
+        yield f"http://:token@{place}?attempts=1&deadline=10"
 
 
 class County:

@@ -11,12 +11,10 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -31,6 +29,7 @@ from ops import bench, connections
 from ops.settings import environment
 from publishing import build
 from publishing.dictionary import dictionary
+from tests import loopback
 from tests.end_to_end.conftest import generate
 from tests.end_to_end.leaks import Finder, Secrets
 from tests.end_to_end.test_no_leak import plant, plant_crashes
@@ -51,7 +50,7 @@ print("states", *map(str, states))
 """
 
 
-class Receiver(BaseHTTPRequestHandler):
+class Receiver(loopback.Quiet):
     """What an OpenLineage server does with an event, and what it was sent."""
 
     got: ClassVar[list[tuple[str, str | None, bytes]]] = []
@@ -63,19 +62,11 @@ class Receiver(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the test's own output is not what is looked at."""
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with loopback.served(Receiver) as place:
+        yield f"http://{place}"
 
 
 @pytest.fixture(scope="module")
