@@ -111,3 +111,21 @@ def test_judging_speaks_to_nobody() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_modules_that_no_suite_uses_are_bound_and_not_run() -> None:
+    """Until somebody uses them; that every loaded module is asked where it lies, as dbt does it, is no use."""
+    script = """
+import sys
+from expectations.judge import _gx
+_gx()
+assert all(getattr(module, "__file__", "") != 0 for module in list(sys.modules.values()))
+unused = {"scipy.stats._stats_py", "altair.vegalite", "boto3.session"}
+assert not unused & set(sys.modules), unused & set(sys.modules)
+import altair, boto3
+from scipy import stats
+assert stats.norm.ppf(0.5) == 0 and altair.Chart and boto3.client
+assert unused <= set(sys.modules), unused - set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

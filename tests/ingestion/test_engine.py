@@ -78,3 +78,25 @@ def test_the_default_is_a_quarter_of_the_machine_or_container(tmp_path: Path, mo
         if content:
             group.write_text(content)
         assert engine.memory_mib() == max(512, expected)
+
+
+def test_connections_of_one_engine_share_its_script_and_nothing_that_they_make() -> None:
+    script = "CREATE MACRO twice(n) AS 2 * n"
+    with engine.shared(script) as first, engine.shared(script) as second:
+        first.execute("CREATE TEMP TABLE mine AS SELECT twice(4) AS n")
+        assert second.execute("SELECT twice(5)").fetchone() == (10,)
+        with pytest.raises(duckdb.CatalogException):
+            second.execute("SELECT * FROM mine")
+    with engine.shared(script) as third, pytest.raises(duckdb.CatalogException):
+        third.execute("SELECT * FROM mine")
+
+
+def test_a_forked_process_has_an_engine_of_its_own() -> None:
+    with engine.shared() as connection:
+        connection.execute("SELECT 1")
+    child = os.fork()
+    if not child:
+        with engine.shared() as connection:
+            (folder,) = connection.execute("SELECT current_setting('temp_directory')").fetchone() or ("",)
+        os._exit(0 if Path(folder).name.startswith(f"{os.getpid()}-") else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
