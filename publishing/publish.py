@@ -29,6 +29,9 @@ from publishing.tables import made_of, write_tables
 
 log = logging.getLogger("tongbao.publishing")
 
+#: What small cells a release withholds, for the next one to take over.
+WITHHELD_FILE = "withheld.json"
+
 
 class StaleBuild(Permanent):
     """Another run has published since this one was built: build it again on what is served now."""
@@ -133,7 +136,8 @@ def _fill(
     with ThreadPoolExecutor(1, "release-file") as thread:
         copied = thread.submit(copy)
         with engine.connect(warehouse, read_only=True) as connection:
-            withheld = Withheld.of(connection)
+            withheld = Withheld.of(connection, _decided(base))
+        withheld.write(folder / WITHHELD_FILE)
         tables = made_of(warehouse, withheld)
         kept = _keep_tables(base, folder / "tables", tables) if base else set()
         write_tables(warehouse, folder / "tables", tables.keys() - kept, withheld)
@@ -158,27 +162,37 @@ def _fill(
     fsync_tree(folder)
 
 
-def _keep_tables(base: releases.Release, folder: Path, tables: dict[str, str]) -> set[str]:
-    """Links the tables that would be made of the same (see ``made_of``) from the release before; returns their periods.
+def _decided(base: releases.Release | None) -> dict[str, Withheld]:
+    """What the release before decided about small cells; nothing where its file is not what its manifest says."""
+    path = base.path / WITHHELD_FILE if base else None
+    sealed = base.manifest["files"].get(WITHHELD_FILE) if base else None
+    if path is None or sealed is None or not path.is_file() or sha256_of(path) != sealed["sha256"]:
+        return {}
+    return Withheld.read(path)
 
-    What is linked is never written again. A file that is not what its manifest says is not handed on: then the
-    period's tables are made anew.
+
+def _keep_tables(base: releases.Release, folder: Path, tables: dict[str, str]) -> set[str]:
+    """Links the tables that would be made of the same (see ``made_of``) from the release before; returns their names.
+
+    What is linked is never written again. A file that is not what its manifest says is not handed on: then the table
+    is made anew.
     """
     before = base.manifest.get("tables", {})
     known: dict[str, list[tuple[Path, str]]] = {}
     for name, file in base.manifest["files"].items():
-        kind, *inner = Path(name).parts
-        if kind == "tables" and inner[0] in tables and before.get(inner[0]) == tables[inner[0]]:
-            known.setdefault(inner[0], []).append((base.path / name, file["sha256"]))
+        table = Path(name).with_suffix("").as_posix().removeprefix("tables/")
+        if name.startswith("tables/") and table in tables and before.get(table) == tables[table]:
+            known.setdefault(table, []).append((base.path / name, file["sha256"]))
     kept = {
-        period
-        for period, files in known.items()
+        table
+        for table, files in known.items()
         if all(path.is_file() and sha256_of(path) == digest for path, digest in files)
     }
-    for period in kept:
-        (folder / period).mkdir(parents=True)
-        for path, _ in known[period]:
-            link_or_copy(path, folder / period / path.name)
+    for table in kept:
+        target = folder / table
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for path, _ in known[table]:
+            link_or_copy(path, target.with_name(path.name))
     return kept
 
 

@@ -6,11 +6,13 @@ each of them hides. The warehouse itself is internal and complete. The rule and 
 
 from __future__ import annotations
 
+import hashlib
 import heapq
+import json
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
@@ -60,9 +62,12 @@ def suppress(cells: Mapping[Cell, float], sums: Iterable[Sum[Cell]], threshold: 
     large: set[Cell] = set()
     while told := _told(cells, known, hidden, small - large, threshold, large):
         # One more is hidden for each that is told, the smallest first.
+        before = len(hidden)
         for among, number in told:
             others = {cell for cell in among if cells[cell] > 0} - hidden
             hidden.update(heapq.nsmallest(number, others, key=lambda cell: (cells[cell], str(cell))))
+        if len(hidden) == before:  # all that anybody is behind is hidden already
+            break
         # Of sums that share no cell with these, direct or by others, nothing more is to be learnt.
         open_groups = {group_of[among[0]] for among, _ in told}
         known = [line for line in known if group_of[line[0]] in open_groups]
@@ -123,87 +128,67 @@ def _told(
 ) -> list[tuple[list[Cell], int]]:
     """Cells of sums that are tied together by what is hidden, and how many small cells among them cannot be as large as
     the threshold, given what is printed. Those that can are added to ``large``."""
-    tied = [_Tied.of(cells, names, lines) for names, lines in _connected(sums, hidden) if not small.isdisjoint(names)]
-    left = [[place for place, name in enumerate(each.names) if name in small] for each in tied]
-    single = [False] * len(tied)
-    told = [0] * len(tied)
-    while asked := {n: places[:1] if single[n] else places for n, places in enumerate(left) if places}:
-        answers = _large_at_once([tied[n] for n in asked], list(asked.values()), threshold)
-        for (n, places), found in zip(asked.items(), answers, strict=True):
-            # Any that is large in some answer can be, asked or not.
-            fine = found.intersection(left[n])
-            large.update(tied[n].names[place] for place in fine)
-            if single[n] and places[0] not in fine:
-                told[n] += 1
-                fine.add(places[0])
-            single[n] = single[n] or not fine
-            left[n] = [place for place in left[n] if place not in fine]
-    return [
-        ([cell for whole, parts in each.sums for cell in (whole, *parts)], number)
-        for each, number in zip(tied, told, strict=True)
-        if number
+    told = []
+    for names, lines in _connected(sums, hidden):
+        asked = [place for place, name in enumerate(names) if name in small]
+        if not asked:
+            continue
+        fine = _large(cells, names, lines, asked, threshold)
+        large.update(names[place] for place in fine)
+        if number := len(asked) - len(fine):
+            told.append(([cell for whole, parts in lines for cell in (whole, *parts)], number))
+    return told
+
+
+def _large(
+    cells: Mapping[Cell, float], names: list[Cell], sums: list[Sum[Cell]], asked: list[int], threshold: int
+) -> set[int]:
+    """The places of those asked for (of ``names``, hidden cells) that can be as large as the threshold: what is hidden
+    may be anything from 1 on by which the sums hold. Each is made as large as it can be, from the answer before on."""
+    import highspy  # only where something is small
+    import numpy as np
+
+    class Quiet(highspy.Highs):
+        """Asked for no call back, which the library would announce on standard output."""
+
+        def enableCallbacks(self) -> None:
+            pass
+
+    at = {cell: place for place, cell in enumerate(names)}
+    rows = [
+        [(at[cell], sign) for cell, sign in ((whole, 1.0), *((part, -1.0) for part in parts)) if cell in at]
+        for whole, parts in sums
     ]
-
-
-@dataclass(frozen=True)
-class _Tied:
-    """Hidden cells that sums tie together, and those sums as equations: what the hidden ones of each add up to."""
-
-    names: list[Any]
-    sums: list[Sum[Any]]
-    rows: Any
-    columns: Any
-    signs: Any
-    right: Any
-
-    @classmethod
-    def of(cls, cells: Mapping[Cell, float], names: list[Cell], sums: list[Sum[Cell]]) -> _Tied:
-        import numpy as np
-
-        at = {cell: place for place, cell in enumerate(names)}
-        entries = [
-            (row, at[cell], sign)
-            for row, (whole, parts) in enumerate(sums)
-            for cell, sign in ((whole, 1), *((part, -1) for part in parts))
-            if cell in at
-        ]
-        rows, columns, signs = np.array(entries, dtype=np.int64).T
-        right = np.zeros(len(sums))
-        np.add.at(right, rows, signs * np.array([cells[name] for name in names], dtype=float)[columns])
-        return cls(names, sums, rows, columns, signs, right)
-
-
-def _large_at_once(tied: Sequence[_Tied], asked_of: Sequence[list[int]], threshold: int) -> list[set[int]]:
-    """Of each, the places of the cells that are as large as the threshold in an answer that has as many as possible of
-    those asked for. One problem for all: they share no cell, each has its own answer in it."""
-    import numpy as np  # scipy takes a third of a second: only where something is small
-    from scipy.optimize import linprog
-    from scipy.sparse import csr_array
-
-    ends = np.cumsum([0, *(len(each.names) for each in tied)])
-    lines = np.cumsum([0, *(len(each.sums) for each in tied)])
-    asked = np.concatenate([np.array(places) + start for places, start in zip(asked_of, ends[:-1], strict=True)])
-    cells, extra = int(ends[-1]), len(asked)
-    rows = np.concatenate([each.rows + start for each, start in zip(tied, lines[:-1], strict=True)])
-    columns = np.concatenate([each.columns + start for each, start in zip(tied, ends[:-1], strict=True)])
-    signs = np.concatenate([each.signs for each in tied]).astype(float)
-    order, ones = np.arange(extra), np.ones(extra)
-    # As many as possible as large as possible; what is more than the threshold counts no more.
-    answer = linprog(
-        np.concatenate([np.zeros(cells), -ones]),
-        A_ub=csr_array(
-            (np.concatenate([-ones, ones]), (np.tile(order, 2), np.concatenate([asked, cells + order]))),
-            shape=(extra, cells + extra),
-        ),
-        b_ub=np.zeros(extra),
-        A_eq=csr_array((signs, (rows, columns)), shape=(int(lines[-1]), cells + extra)),
-        b_eq=np.concatenate([each.right for each in tied]),
-        bounds=np.concatenate([np.tile([1, np.inf], (cells, 1)), np.tile([0, threshold], (extra, 1))]),
-    )
-    if answer.x is None:
-        return [set() for _ in tied]
-    enough = answer.x[:cells] >= threshold - 1e-6
-    return [set(np.flatnonzero(enough[a:b]).tolist()) for a, b in pairwise(ends)]
+    programme = highspy.HighsLp()
+    programme.num_col_, programme.num_row_ = len(names), len(rows)
+    programme.col_cost_ = np.zeros(len(names))
+    programme.col_lower_, programme.col_upper_ = np.ones(len(names)), np.full(len(names), np.inf)
+    programme.row_lower_ = programme.row_upper_ = [sum(sign * cells[names[n]] for n, sign in row) for row in rows]
+    programme.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    programme.a_matrix_.start_ = np.cumsum([0, *map(len, rows)])
+    programme.a_matrix_.index_ = [n for row in rows for n, _ in row]
+    programme.a_matrix_.value_ = [sign for row in rows for _, sign in row]
+    solver = Quiet()
+    # From one answer to the next: the primal simplex, without reducing the programme. What has no end proves nothing.
+    options = {"output_flag": False, "presolve": "off", "simplex_strategy": 4, "simplex_iteration_limit": 100_000}
+    for option, value in options.items():
+        solver.setOptionValue(option, value)
+    solver.passModel(programme)
+    left, fine = dict.fromkeys(asked), set()
+    while left:
+        place, _ = left.popitem()
+        solver.changeColCost(place, -1.0)
+        solver.run()
+        found = [place] if solver.getModelStatus() == highspy.HighsModelStatus.kUnbounded else []
+        if solver.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+            # Any that is large in some answer can be, asked or not.
+            answer = np.asarray(solver.getSolution().col_value)
+            found = [n for n in np.flatnonzero(answer >= threshold - 1e-6).tolist() if n == place or n in left]
+        solver.changeColCost(place, 0.0)
+        fine.update(found)
+        for n in found:
+            left.pop(n, None)
+    return fine
 
 
 def _connected(sums: Sequence[Sum[Cell]], hidden: set[Cell]) -> Iterator[tuple[list[Cell], list[Sum[Cell]]]]:
@@ -238,21 +223,54 @@ class Withheld:
 
     metrics: frozenset[tuple[str, str, str, str]]
     totals: frozenset[tuple[str, str, str]]
+    #: The same year by year, under the digest of what each was decided of.
+    years: Mapping[str, Withheld] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, connection: duckdb.DuckDBPyConnection) -> Withheld:
-        """Decides for every period's newest revision at once: also the periods are parts of one another."""
+    def of(cls, connection: duckdb.DuckDBPyConnection, earlier: Mapping[str, Withheld] | None = None) -> Withheld:
+        """Decides for every period's newest revision: of a year at once, for its periods are parts of one another. No
+        sum crosses the years. A year that is decided of the same as in ``earlier`` is not decided again."""
         metrics = connection.execute(
             "SELECT period_code, unit_code, area, metric, coalesce(denominator, numerator) FROM marts.unit_metrics "
-            "WHERE NOT list_contains(?, area)",
+            "WHERE NOT list_contains(?, area) ORDER BY ALL",
             [sorted(AREAS_WITHOUT_PEOPLE)],
         ).fetchall()
         totals = connection.execute(
             "SELECT period_code, area, figure, CASE WHEN contains(figure, '/') THEN numerator "
-            "ELSE coalesce(denominator, numerator) END FROM marts.period_totals WHERE NOT list_contains(?, area)",
+            "ELSE coalesce(denominator, numerator) END FROM marts.period_totals "
+            "WHERE NOT list_contains(?, area) ORDER BY ALL",
             [sorted(AREAS_WITHOUT_PEOPLE)],
         ).fetchall()
-        return _withheld(metrics, totals)
+        rows: dict[str, tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
+        for place, found in enumerate((metrics, totals)):
+            for row in found:
+                rows[row[0][:4]][place].append(row)
+        years, code = {}, Path(__file__).read_bytes()
+        for of_year in rows.values():
+            digest = hashlib.sha256(code + repr(of_year).encode()).hexdigest()
+            known = (earlier or {}).get(digest)
+            years[digest] = _withheld(*of_year) if known is None else known
+        return cls(
+            metrics=frozenset().union(*(year.metrics for year in years.values())),
+            totals=frozenset().union(*(year.totals for year in years.values())),
+            years=years,
+        )
+
+    def write(self, path: Path) -> None:
+        """Writes what ``read`` reads: the decisions of each year, no figure."""
+        content = {
+            digest: {"metrics": sorted(year.metrics), "totals": sorted(year.totals)}
+            for digest, year in self.years.items()
+        }
+        path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> dict[str, Withheld]:
+        """The decisions that ``write`` left, under the digests of what they were made of."""
+        return {
+            digest: cls(frozenset(map(tuple, year["metrics"])), frozenset(map(tuple, year["totals"])))
+            for digest, year in json.loads(path.read_text(encoding="utf-8")).items()
+        }
 
     def metric(self, period: str, unit: str, area: str, metric: str) -> bool:
         """Is this metric of the unit withheld?"""
@@ -273,7 +291,7 @@ def _withheld(metrics: list[tuple[Any, ...]], totals: list[tuple[Any, ...]]) -> 
     people = _people(sizes)
     cell_of = {of: (*of[:3], people[of[2:]]) for of in sizes}
     cells = {cell: sizes.get(cell, sizes[of]) for of, cell in cell_of.items()}
-    hidden = suppress(cells, [*_sums_of_units(cells), *_sums_of_parts(cells), *_sums_of_periods(cells)])
+    hidden = suppress(cells, [*_sums_of_units(cells), *_sums_of_parts(cells, people), *_sums_of_periods(cells)])
     # A unit's dispatches and the tickets among them (dispatched/unit=…) are nearly one number: both or neither.
     for period, unit, area, figure in [of for of, cell in cell_of.items() if cell in hidden]:
         whole, mark, part = figure.partition("/unit=")
@@ -308,14 +326,14 @@ def _sums_of_units(cells: Mapping[_Place, int]) -> Iterator[Sum[_Place]]:
         yield (period, "", area, figure), parts
 
 
-def _sums_of_parts(cells: Mapping[_Place, int]) -> Iterator[Sum[_Place]]:
+def _sums_of_parts(cells: Mapping[_Place, int], people: Mapping[tuple[str, ...], str]) -> Iterator[Sum[_Place]]:
     dimensions = defaultdict(list)
     for period, unit, area, figure in cells:
         whole, mark, part = figure.partition("/")
         if mark and not unit:
             dimensions[period, area, whole, part.partition("=")[0]].append((period, "", area, figure))
     for (period, area, whole, _), parts in dimensions.items():
-        yield (period, "", area, whole), parts
+        yield (period, "", area, people.get((area, whole), whole)), parts
 
 
 def _sums_of_periods(cells: Mapping[_Place, int]) -> Iterator[Sum[_Place]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,10 +76,16 @@ def guarded(text: str) -> str:
 
 
 def ranking_tables(
-    warehouse: Path, periods: Collection[str] | None = None, withheld: Withheld | None = None
+    warehouse: Path,
+    periods: Collection[str] | None = None,
+    withheld: Withheld | None = None,
+    only: Collection[str] | None = None,
 ) -> Iterator[RankingTable]:
     """The tables of the served file: released periods in order (only ``periods`` where given), ``overall`` and each
-    area of their rule set; ``withheld`` is what the file's figures withhold, where the caller knows it already."""
+    area of their rule set; ``only`` names the tables wanted (``<period>/<area>``); ``withheld`` is what the file's
+    figures withhold, where the caller knows it already."""
+    if only is not None:
+        periods = {name.partition("/")[0] for name in only}
     with engine.connect(warehouse, read_only=True) as connection:
         asked = {"periods": None if periods is None else sorted(periods)}
         rankings = connection.execute(_RANKINGS, asked).df()
@@ -96,16 +103,17 @@ def ranking_tables(
     released = {release["period_code"]: release for release in releases}
     for key, rows in rankings.groupby(["period_code", "area"]):
         period, area = str(rows["period_code"].iloc[0]), str(rows["area"].iloc[0])
-        if period in released and (periods is None or period in periods):
+        if period in released and (only is None or f"{period}/{area}" in only):
             yield _table(rows, values_of.get(key), names.get(area, area), released[period])
 
 
 def write_tables(
-    warehouse: Path, folder: Path, periods: Collection[str] | None = None, withheld: Withheld | None = None
+    warehouse: Path, folder: Path, only: Collection[str] | None = None, withheld: Withheld | None = None
 ) -> list[Path]:
-    """Writes ``<period>/<area>.csv|.xlsx|.parquet`` under ``folder``, of ``periods`` or all; returns the paths."""
+    """Writes ``<period>/<area>.csv|.xlsx|.parquet`` under ``folder``, of ``only`` these tables or all; returns the
+    paths."""
     written = []
-    for table in ranking_tables(warehouse, periods, withheld):
+    for table in ranking_tables(warehouse, None, withheld, only):
         stem = folder / table.period_code / table.area
         stem.parent.mkdir(parents=True, exist_ok=True)
         table.frame.to_csv(stem.with_suffix(".csv"), index=False, encoding="utf-8-sig", lineterminator="\r\n")
@@ -118,22 +126,25 @@ def write_tables(
 
 
 def made_of(warehouse: Path, withheld: Withheld) -> dict[str, str]:
-    """Released period -> hex SHA-256 of what its tables are made of: its release, what is withheld of it, names and
-    order of metrics, labels, this code. Where two files give a period the same, its tables have the same bytes."""
+    """Table (``<period>/<area>``) -> hex SHA-256 of what it is made of: the period's release, what is withheld of it,
+    names and order of metrics, labels, this code. Where two files give the same, the table has the same bytes."""
     common = hashlib.sha256()
     for path in (Path(__file__), Path(workbook.__file__), Path(__file__).with_name("labels.yaml")):
         common.update(path.read_bytes())
     with engine.connect(warehouse, read_only=True) as connection:
         for table in ("dim_metric", "dim_area"):
             common.update(repr(connection.execute(f"SELECT * FROM core.{table} ORDER BY ALL").fetchall()).encode())
-        released = connection.execute(
-            "SELECT period_code, max_by(release, revision) FROM marts.releases GROUP BY period_code"
+        tables = connection.execute(
+            "SELECT DISTINCT period_code, area, release FROM marts.unit_rankings ORDER BY ALL"
         ).fetchall()
+    cells = defaultdict(list)
+    for cell in sorted(withheld.metrics):
+        cells[cell[0], cell[2]].append(cell)
     digests = {}
-    for period, release in released:
+    for period, area, release in tables:
         digest = common.copy()
-        digest.update(repr((release, sorted(cell for cell in withheld.metrics if cell[0] == period))).encode())
-        digests[period] = digest.hexdigest()
+        digest.update(repr((release, cells[period, area])).encode())
+        digests[f"{period}/{area}"] = digest.hexdigest()
     return digests
 
 

@@ -15,7 +15,7 @@ from ingestion.home import PROJECT, Home
 from publishing import publish, releases, rollback
 from publishing.audit import lost_history, personal_columns, unreconciled
 from publishing.durable import PublisherBusy, exclusive
-from publishing.publish import StaleBuild
+from publishing.publish import WITHHELD_FILE, StaleBuild, _decided
 from publishing.release_file import storage_version
 from publishing.small_cells import Withheld
 from tests.publishing.warehouses import hand_made_run
@@ -84,7 +84,7 @@ def test_tables_of_periods_that_nobody_revised_are_those_of_the_release_before(
 ) -> None:
     hand_made_run(home, "run1", PERIODS, version=1)
     publish(home, "run1")
-    kept = f"tables/{PERIODS[0]}/overall.csv"
+    kept = f"tables/{PERIODS[0]}/platform.csv"
     first = (home.current / kept).stat().st_ino
     hand_made_run(home, "run2", PERIODS, version=1, input_digest="other files, same figures")
     publish(home, "run2")
@@ -100,10 +100,22 @@ def test_tables_of_periods_that_nobody_revised_are_those_of_the_release_before(
     # More is withheld now (or other labels, another revision): made again.
     third = (home.current / kept).stat().st_ino
     more = Withheld(frozenset({(PERIODS[0], "U01", "platform", "cases_accepted")}), frozenset())
-    monkeypatch.setattr(Withheld, "of", lambda connection: more)
+    monkeypatch.setattr(Withheld, "of", lambda connection, earlier: more)
     hand_made_run(home, "run4", PERIODS, version=1, input_digest="still other files, same figures")
     publish(home, "run4")
     assert (home.current / kept).stat().st_ino != third
+
+
+def test_decisions_about_small_cells_are_taken_over_whole_only(home: Home) -> None:
+    hand_made_run(home, "run1", PERIODS, version=1)
+    publish(home, "run1")
+    release = releases.newest(home)
+    assert release is not None
+    assert _decided(release)
+    path = release.path / WITHHELD_FILE
+    path.chmod(0o644)
+    path.write_text("{}")
+    assert _decided(release) == _decided(None) == {}
 
 
 def test_correction_is_a_new_revision_and_the_old_one_stays_readable(home: Home) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from publishing import small_cells
-from publishing.small_cells import THRESHOLD, suppress
+from publishing.small_cells import THRESHOLD, Withheld, suppress
 
 Table = tuple[dict[str, int], list[tuple[str, list[str]]]]
 
@@ -133,3 +135,36 @@ def test_a_unit_s_dispatches_and_its_tickets_are_withheld_together() -> None:
     withheld = small_cells._withheld(metrics, [*totals, ("2022-07", "hotline", "dispatched", 74)])
     assert withheld.total("2022-07", "hotline", "dispatched/unit=U01")
     assert withheld.metric("2022-07", "U01", "hotline", "dispatched")
+
+
+def test_only_the_year_whose_figures_changed_is_decided_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decided: list[str] = []
+    decide = small_cells._withheld
+
+    def noted(metrics: list, totals: list) -> Withheld:
+        decided.append(metrics[0][0][:4])
+        return decide(metrics, totals)
+
+    monkeypatch.setattr(small_cells, "_withheld", noted)
+    with duckdb.connect() as connection:
+        connection.execute(
+            "CREATE SCHEMA marts; CREATE TABLE marts.unit_metrics AS "
+            "SELECT period_code, unit_code, area, 'dispatched' AS metric, numerator, NULL::DOUBLE AS denominator "
+            "FROM (VALUES ('2022-12'), ('2023-01')) AS p(period_code), (VALUES ('website'), ('hotline')) AS a(area), "
+            "(VALUES ('U01', 3.0), ('U02', 6.0), ('U03', 40.0)) AS u(unit_code, numerator); "
+            "CREATE TABLE marts.period_totals AS SELECT period_code, area, 'dispatched' AS figure, "
+            "sum(numerator) AS numerator, NULL::DOUBLE AS denominator FROM marts.unit_metrics GROUP BY ALL"
+        )
+        first = Withheld.of(connection)
+        assert first.metric("2022-12", "U02", "hotline", "dispatched")
+        first.write(tmp_path / "withheld.json")
+        earlier = Withheld.read(tmp_path / "withheld.json")
+        assert Withheld.of(connection, earlier) == Withheld(first.metrics, first.totals, earlier)
+        assert decided == ["2022", "2023"]
+        connection.execute(
+            "UPDATE marts.unit_metrics SET numerator = 9 WHERE period_code = '2023-01' AND unit_code = 'U01'"
+        )
+        second = Withheld.of(connection, earlier)
+        assert decided == ["2022", "2023", "2023"]
+        assert not second.metric("2023-01", "U02", "hotline", "dispatched")
+        assert second == Withheld.of(connection)

@@ -1,4 +1,4 @@
-{{ config(alias='unit_rankings') }}
+{{ config(alias='unit_rankings', meta={'kept': 'periods', 'touched': ['release', 'scoring.new_releases']}) }}
 -- Grain: revision × area × ranked unit. Every revision ever released stays as it was.
 -- depends_on: {{ ref('ranked_units') }} {{ ref('new_releases') }}
 {{ all_revisions('unit_rankings', 'ranked_units') }}
