@@ -170,9 +170,10 @@ def _large(
     programme.a_matrix_.value_ = [sign for row in rows for _, sign in row]
     solver = Quiet()
     # From one answer to the next: the primal simplex, without reducing the programme. What has no end proves nothing.
-    options = {"output_flag": False, "presolve": "off", "simplex_strategy": 4, "simplex_iteration_limit": 100_000}
-    for option, value in options.items():
-        solver.setOptionValue(option, value)
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("presolve", "off")
+    solver.setOptionValue("simplex_strategy", 4)
+    solver.setOptionValue("simplex_iteration_limit", 100_000)
     solver.passModel(programme)
     left, fine = dict.fromkeys(asked), set()
     while left:

@@ -13,13 +13,18 @@
   {{ return(execute and adapter.get_relation(target.database, 'staged', 'kept_' ~ group) is not none) }}
 {% endmacro %}
 
-{# Condition on the column of a model, to be read of a relation: touched where the build keeps the rest, else true. #}
+{# Condition on the column of a model, to be read of a relation: touched where the build keeps the rest, else true. Where
+   anything is kept, the facts are. #}
 {% macro is_touched(column, model_name) -%}
-  {%- for node in graph.get('nodes', {}).values() if node.resource_type == 'model' and node.name == model_name and node.config.meta.touched and keeps(node.config.meta.kept) -%}
-    {{ column }} in (select {{ node.config.meta.touched[0] }} from {{ node.config.meta.touched[1] }})
+  {%- if keeps('facts') -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == model_name and node.config.meta.touched and keeps(node.config.meta.kept) -%}
+      {{ column }} in (select {{ node.config.meta.touched[0] }} from {{ node.config.meta.touched[1] }})
+    {%- else -%}
+      true
+    {%- endfor -%}
   {%- else -%}
     true
-  {%- endfor -%}
+  {%- endif -%}
 {%- endmacro %}
 
 {# Rows of a model that were not in it in the build that was taken over, and those that are no longer in it. #}

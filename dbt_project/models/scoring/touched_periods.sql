@@ -1,5 +1,5 @@
--- Grain: one period whose figures may differ from those of the build that was taken over (publishing/kept.py), with those
--- that are no longer computed; else no row. A period is touched where anything that it is made of differs: a row of its
+-- Grain: one period whose figures may differ from those of the build that was taken over (publishing/kept.py), with
+-- those that are no longer computed; else no row. A period is touched where anything that it is made of differs: a row of its
 -- months, or of its look-back window, that its cut-off knows; a good review of any month before; itself or its areas;
 -- and where all that is true of the period that it compares with.
 -- depends_on: {{ ref('unit_month_metrics') }} {{ ref('unit_month_vetoes') }} {{ ref('fct_tickets') }}
