@@ -90,11 +90,8 @@ def build(
         summary = _models(settings.engine())(home, run_dir, project=project, progress=progress)
         if rotation.key_of_staged(home) != key:
             raise PublisherBusy("the pseudonymisation key was rotated during the build; build again")
-        counts = _finish(warehouse)
-        for what, number in counts.items():
-            log.info(
-                "run %s: %d %s computed, %d kept", run_id, number["computed"], what.replace("_", " "), number["kept"]
-            )
+        months = _finish(warehouse, anew=new is None)
+        log.info("run %s: facts of %d months computed, of %d kept", run_id, months["computed"], months["kept"])
         state = {
             "run_id": run_id,
             "periods": wanted,
@@ -103,7 +100,7 @@ def build(
             "warehouse_sha256": sha256_of(warehouse),
             "dbt": asdict(summary),
             "taken_over": new is not None,
-            **counts,
+            "months": months,
         }
         write_text(run_dir / STATE_FILE, json.dumps(state, ensure_ascii=False, indent=1))
     return warehouse
@@ -152,7 +149,8 @@ def lay_inputs(
     for file in accepted:
         files[file.dataset].append(file.path)
     with writing(warehouse) as connection:
-        groups = [] if new is None else kept.strip(connection)
+        if new is not None:
+            kept.strip(connection)
         connection.execute("CREATE SCHEMA staged; CREATE SCHEMA audit")
         inputs.staged_views(connection, files)
         inputs.create_table(
@@ -183,7 +181,6 @@ def lay_inputs(
             months = [month for dataset, month in delivered if dataset == "platform_cases"]
             cut_off = Period.parse(max(months)).cut_off if months else None
             kept.touch(connection, new, accepted, cut_off)
-            kept.mark(connection, groups)
         inputs.create_table(connection, "audit.deliveries", ledger.attempts_table())
         inputs.create_table(connection, "audit.quarantine", ledger.quarantine_table())
         inputs.create_table(connection, "audit.findings", ledger.findings_table())
@@ -228,11 +225,11 @@ def _empty(run_dir: Path) -> None:
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
-def _finish(warehouse: Path) -> dict[str, dict[str, int]]:
-    """The file as it stays, on disk; returns how many months and periods were computed and kept."""
+def _finish(warehouse: Path, *, anew: bool) -> dict[str, int]:
+    """The file as it stays, on disk; returns of how many months facts were computed and kept."""
     with writing(warehouse) as connection:
-        counts = kept.settle(connection)
+        months = kept.settle(connection, anew=anew)
     if warehouse.with_name(warehouse.name + ".wal").exists():
         raise StorageFailed(f"the warehouse kept a log after it was written out: {os.strerror(errno.EIO)}")
     fsync_path(warehouse)
-    return counts
+    return months

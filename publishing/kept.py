@@ -1,4 +1,4 @@
-"""What a build takes over of an earlier one: facts and periods that nothing new touches. A month costs the month's.
+"""What a build takes over of an earlier one: the facts that no new row touches, so that a month costs the month's.
 
 The file of the newest audited run is copied; of it only ``KEPT`` stays. Where its code, rules and deliveries are those
 of now but for files that came since, those files name the touched keys, and dbt replaces the touched rows alone (the
@@ -31,30 +31,11 @@ from publishing.durable import PublisherBusy, exclusive, sha256_of
 
 log = logging.getLogger("tongbao.publishing")
 
-#: The relations that a build may take over, each group whole or not at all; their models say the group (meta ``kept``)
-#: and what is replaced in them (meta ``touched``). The figures of a period are those of its release: they stay only
-#: where the file's releases are the published ones.
-KEPT = {
-    "facts": ("core.fct_cases", "core.fct_case_reviews", "metrics.platform_unit_months"),
-    "periods": (
-        *("scoring.scored_metrics", "scoring.lagging_evidence", "scoring.scored_areas", "scoring.ranked_units"),
-        *("scoring.county_totals", "scoring.rank_parts", "scoring.content_digests"),
-        *("history.unit_metrics", "history.unit_scores", "history.unit_rankings", "history.period_totals"),
-        *("marts.unit_metrics", "marts.unit_scores", "marts.unit_rankings", "marts.period_totals"),
-        *("marts.rank_explanations", "marts.release_differences"),
-    ),
-}
+#: The relations that a build may take over; each names in its model (meta ``touched``) what is replaced in it.
+KEPT = ("core.fct_cases", "core.fct_case_reviews", "metrics.platform_unit_months")
 
-#: Copied as they were: what periods are made of, besides rules. Where a row differs now, its periods are touched
-#: (dbt_project/models/scoring/touched_periods.sql).
-COMPARED = (
-    *("metrics.unit_month_metrics", "metrics.unit_month_vetoes"),
-    *("core.fct_tickets", "core.fct_ticket_dispatches", "core.fct_calls_daily", "core.fct_posts"),
-    *("scoring.scored_periods", "scoring.period_areas", "marts.releases"),
-)
-
-#: Its presence, with the group's name, tells the models that the group was taken over; gone when the build is done.
-MARKER = "staged.kept_"
+#: Its presence tells the models that the relations in it were taken over; gone when the build is done.
+MARKER = "staged.kept"
 
 #: Left by an audit that passed: the hash of the file that passed it.
 AUDIT_FILE = "audit.json"
@@ -138,7 +119,7 @@ def _made_of(warehouse: Path) -> Ingredients | None:
             rows = connection.execute(f"SELECT code, landing_id, seal FROM {_MADE_OF}").fetchall()
         except duckdb.CatalogException:
             return None
-        if not rows or not _tables(connection).issuperset(KEPT["facts"]):
+        if not rows or not _tables(connection).issuperset(KEPT):
             return None
     return Ingredients(rows[0][0], {landing: seal for _, landing, seal in rows if landing is not None})
 
@@ -158,61 +139,29 @@ def record(connection: duckdb.DuckDBPyConnection, made_of: Ingredients) -> None:
     inputs.create_table(connection, _MADE_OF, inputs.records(columns, rows))
 
 
-def strip(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Takes everything out of a file that was taken over but ``KEPT``, what its rows were by state, and ``COMPARED``
-    (in the schema ``taken``). Returns the groups that are there."""
-    there = _tables(connection)
-    groups = [group for group, names in KEPT.items() if there.issuperset(names)]
-    if not there.issuperset(COMPARED):
-        groups = [group for group in groups if group != "periods"]
+def strip(connection: duckdb.DuckDBPyConnection) -> None:
+    """Takes everything out of a file that was taken over but ``KEPT``, and what its rows were, by state."""
     connection.execute(
         "CREATE SCHEMA taken; CREATE TABLE taken.rows AS "
         "SELECT dataset, rows_current, rows_superseded, rows_deleted FROM audit.reconciliation"
     )
-    for relation in COMPARED if "periods" in groups else ():
-        connection.execute(f"CREATE TABLE taken.{relation.partition('.')[2]} AS FROM {relation}")
-    views = connection.execute(
-        "SELECT schema_name || '.' || view_name FROM duckdb_views() "
-        "WHERE NOT internal AND database_name = current_database()"
+    relations = connection.execute(
+        "SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() "
+        "WHERE NOT internal AND database_name = current_database() "
+        "UNION ALL SELECT schema_name, table_name, 'TABLE' FROM duckdb_tables() "
+        "WHERE schema_name <> 'taken' AND database_name = current_database() ORDER BY 3 DESC"
     ).fetchall()
-    for (view,) in views:
-        connection.execute(f"DROP VIEW {_identifier(view)}")
-    kept = {name for group in groups for name in KEPT[group]}
-    _drop(connection, [name for name in there if name not in kept])
-    schemas = {name.partition(".")[0] for name in kept} | {"taken", "main"}
+    for schema, name, kind in relations:
+        if f"{schema}.{name}" not in KEPT:
+            connection.execute(f"DROP {kind} {inputs.quoted(schema)}.{inputs.quoted(name)}")
+    kept = {name.partition(".")[0] for name in KEPT} | {"taken", "main"}
     for (schema,) in connection.execute(
         "SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND database_name = current_database()"
     ).fetchall():
-        if schema not in schemas:
+        if schema not in kept:
             connection.execute(f"DROP SCHEMA {inputs.quoted(schema)}")
     # The room of what was dropped is used again.
     connection.execute("CHECKPOINT")
-    return groups
-
-
-def mark(connection: duckdb.DuckDBPyConnection, groups: list[str]) -> None:
-    """Tells the models which groups were taken over; ``previous.releases``, the published ones, is there by now.
-
-    Where a run that passed its audit was not published, or another one was, its periods are not those of the releases.
-    """
-    both = ("FROM taken.releases", "FROM previous.releases")
-    if "periods" in groups:
-        one, other = (f"SELECT count(*) FROM ({a} EXCEPT ALL {b})" for a, b in (both, both[::-1]))
-        if connection.execute(f"SELECT ({one}) + ({other})").fetchone() != (0,):
-            groups = [group for group in groups if group != "periods"]
-            _drop(connection, KEPT["periods"])
-    for group in groups:
-        connection.execute(f"CREATE TABLE {MARKER}{group} AS SELECT unnest(?) AS relation", [list(KEPT[group])])
-
-
-def _drop(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> None:
-    for name in tables:
-        connection.execute(f"DROP TABLE {_identifier(name)}")
-
-
-def _identifier(name: str) -> str:
-    schema, _, table = name.partition(".")
-    return f"{inputs.quoted(schema)}.{inputs.quoted(table)}"
 
 
 #: The touched keys. A review is touched by what came of itself and of its case, and by the other reviews of its case,
@@ -256,7 +205,7 @@ _TOUCHED = (
 def touch(
     connection: duckdb.DuckDBPyConnection, new: list[int], files: Iterable[AcceptedFile], cut_off: dt.datetime | None
 ) -> None:
-    """Writes which keys the landings ``new`` touch, and which months their rows were in.
+    """Writes which keys the landings ``new`` touch, which months their rows were in, and the marker for the models.
 
     ``cut_off`` is that of the last month with a delivery of cases: open cases that were due by then are late now.
     """
@@ -274,6 +223,8 @@ def touch(
         connection.execute(text, {"cut_off": cut_off} if "$cut_off" in statement else None)
     numbers = inputs.records({"landing_id": "BIGINT"}, [{"landing_id": each} for each in new])
     inputs.create_table(connection, "staged.new_landings", numbers)
+    names = inputs.records({"relation": "VARCHAR"}, [{"relation": name} for name in KEPT])
+    inputs.create_table(connection, MARKER, names)
 
 
 def _month_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
@@ -286,27 +237,18 @@ def _month_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[st
     return [name for (name,) in rows]
 
 
-def settle(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
-    """Takes the markers out of a file that is done: who works on a copy of it computes what he asks for.
+def settle(connection: duckdb.DuckDBPyConnection, *, anew: bool) -> dict[str, int]:
+    """Takes the marker out of a file that is done: who works on a copy of it computes what he asks for.
 
-    Returns how many ``months`` (of the platform's unit-month figures) and ``scored_periods`` were computed and how many
-    kept; a project without any has none.
+    Returns of how many months' unit-month figures were computed and how many kept; a project without any has none.
     """
-    there = _tables(connection)
-    marked = [name for name in there if name.startswith(MARKER)]
-    _drop(connection, marked)
-    connection.execute("DROP SCHEMA IF EXISTS taken CASCADE")
-    counts = {}
-    for of, group, relation, column, touched in (
-        ("months", "facts", "metrics.platform_unit_months", "month_code", "metrics.touched_months"),
-        ("scored_periods", "periods", "scoring.scored_periods", "period_code", "scoring.touched_periods"),
-    ):
-        counts[of] = {"computed": 0, "kept": 0}
-        if there.issuperset({*KEPT[group], relation}):
-            computed = f"{column} IN (SELECT {column} FROM {touched})" if MARKER + group in marked else "true"
-            done, kept = connection.execute(
-                f"SELECT count(DISTINCT {column}) FILTER (WHERE {computed}), "
-                f"count(DISTINCT {column}) FILTER (WHERE NOT ({computed})) FROM {relation}"
-            ).fetchone() or (0, 0)
-            counts[of] = {"computed": done, "kept": kept}
-    return counts
+    if not _tables(connection).issuperset(KEPT):
+        return {"computed": 0, "kept": 0}
+    if not anew:
+        connection.execute(f"DROP TABLE {MARKER}; DROP SCHEMA taken CASCADE")
+    touched = "true" if anew else "month_code IN (SELECT month_code FROM metrics.touched_months)"
+    computed, kept = connection.execute(
+        f"SELECT count(DISTINCT month_code) FILTER (WHERE {touched}), "
+        f"count(DISTINCT month_code) FILTER (WHERE NOT ({touched})) FROM metrics.platform_unit_months"
+    ).fetchone() or (0, 0)
+    return {"computed": computed, "kept": kept}

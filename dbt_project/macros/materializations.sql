@@ -6,7 +6,7 @@
 {% materialization table, adapter='duckdb' %}
   {%- set target_relation = this.incorporate(type='table') -%}
   {%- set touched = config.get('meta', {}).get('touched') -%}
-  {% if touched and keeps(config.get('meta').get('kept')) %}
+  {% if touched and keeps() %}
     {% call statement('main') -%}
       delete from {{ this }} where {{ touched[0] }} in (select {{ touched[0] }} from {{ touched[1] }});
       insert into {{ this }} by name

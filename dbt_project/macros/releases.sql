@@ -1,14 +1,12 @@
 {# Every revision of a table: what was released before, as it was, and the rows of the releases that this build adds.
-   The columns and their types are those of the model's contract. Where the earlier ones were taken over, they are there. #}
+   The columns and their types are those of the model's contract. #}
 {% macro all_revisions(table, computed) -%}
-{%- if not keeps('periods') -%}
 select
     {% for column in model.columns.values() -%}
     {{ dbt.cast(column.name, column.data_type) }} as {{ column.name }}{{ ',' if not loop.last }}
     {% endfor -%}
 from {{ source('previous', table) }}
 union all
-{% endif -%}
 select
     {% for column in model.columns.values() -%}
     {{ dbt.cast(('new_releases.' if column.name == 'release' else 'computed.') ~ column.name, column.data_type) }} as {{ column.name }}{{ ',' if not loop.last }}
@@ -25,5 +23,4 @@ select
     {% endfor -%}
 from {{ ref(revisions) }} as revisions
 inner join {{ ref('newest_releases') }} as newest on revisions.release = newest.release
-where {{ is_touched('revisions.period_code', model.name) }}
 {%- endmacro %}

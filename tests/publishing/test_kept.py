@@ -30,7 +30,6 @@ from publishing.dbt_run import DBT_PROJECT, dbt_build
 from tests.reference_calc.calendar_ import MonthOfYear
 from tests.reference_calc.fixtures import write_csv
 from tests.reference_calc.hostile import Hostile
-from tests.reference_calc.schema import SYSTEMS
 
 #: What the kept relations are made of and what reads them first; the tests of this project that look at them.
 FACTS = ["+platform_unit_months", "+reconciliation", "rows_are_reconciled"]
@@ -44,7 +43,6 @@ class County:
 
     parsed: Path | None = None
     project = DBT_PROJECT
-    periods = ("2022-07",)
 
     def __init__(self, root: Path, seed: int) -> None:
         self.home, self.exports = Home(root / "home"), root / "exports"
@@ -55,14 +53,10 @@ class County:
     def deliver(self, dataset: str, month: str, rows: list[dict[str, Any]], file: str = "") -> None:
         """One file of the dataset's month, pulled and loaded; a name that was delivered before is sent again."""
         self.files += 1
-        system = next(name for name, datasets in SYSTEMS.items() if dataset in datasets)
-        folder = self.exports / system / dataset / month
+        folder = self.exports / "platform" / dataset / month
         shutil.rmtree(folder, ignore_errors=True)
         write_csv(folder / (file or f"{self.files}.csv"), dataset, rows)
-        self.take(system, dataset, month)
-
-    def take(self, system: str, dataset: str, month: str) -> None:
-        landing.pull(self.home, connect(self.exports.as_uri()), system, dataset, month)
+        landing.pull(self.home, connect(self.exports.as_uri()), "platform", dataset, month)
         load.load(self.home, dataset, month)
 
     def cases(self, month: str, numbers: list[int], at: str, **cells: Any) -> list[dict[str, Any]]:
@@ -85,7 +79,7 @@ class County:
         """A build that counts as audited: only such a one is ever taken over."""
         self.runs += 1
         run_id = f"run-{self.runs}{'-full' if full else ''}"
-        warehouse = publishing.build(self.home, list(self.periods), run_id, full=full, project=self.project)
+        warehouse = publishing.build(self.home, ["2022-07"], run_id, full=full, project=self.project)
         state = read_state(warehouse.parent)
         (warehouse.parent / kept.AUDIT_FILE).write_text(json.dumps({"warehouse_sha256": state["warehouse_sha256"]}))
         County.parsed = self.home.runs / ".dbt"
@@ -115,7 +109,7 @@ def differences(one: Path, other: Path) -> list[str]:
         for base, schema, table, column, kind in connection.execute(
             "SELECT database_name, schema_name, table_name, column_name, data_type FROM duckdb_columns() "
             "WHERE database_name IN ('one', 'other') AND NOT internal AND schema_name NOT IN ('staged', 'staging') "
-            "AND table_name NOT IN ('touched_months', 'touched_periods') ORDER BY ALL"
+            "AND table_name <> 'touched_months' ORDER BY ALL"
         ).fetchall():
             if column not in OF_THE_RUN:
                 text = f'round("{column}", 9)' if kind == "DOUBLE" else f'"{column}"'

@@ -12,7 +12,7 @@ with delivered as (
     group by dataset
 ),
 
-{% set kept = {'platform_cases': 'fct_cases', 'platform_reviews': 'fct_case_reviews'} if keeps('facts') else {} %}
+{% set kept = {'platform_cases': 'fct_cases', 'platform_reviews': 'fct_case_reviews'} if keeps() else {} %}
 {% for dataset, fact in kept.items() %}
 {{ dataset }}_then as (
     select * from {{ source('staged', dataset) }}

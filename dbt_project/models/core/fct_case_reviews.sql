@@ -1,4 +1,4 @@
-{{ config(meta={'kept': 'facts', 'touched': ['review_no', 'staged.touched_reviews']}) }}
+{{ config(meta={'touched': ['review_no', 'staged.touched_reviews']}) }}
 -- Grain: one review of a case (评价), by 评价编号.
 -- is_first: the earliest of 评价次序 1 of its case, then by 评价编号; the others are reported and in no metric.
 with reviews as (

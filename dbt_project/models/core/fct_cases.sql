@@ -1,4 +1,4 @@
-{{ config(meta={'kept': 'facts', 'touched': ['case_no', 'staged.touched_cases']}) }}
+{{ config(meta={'touched': ['case_no', 'staged.touched_cases']}) }}
 -- Grain: one case (办件), by 办件编号.
 -- due_at: the end of the n-th working day after acceptance; 即办件 the same day, or the next working day when accepted
 -- on a day off. METRICS.md, Due cases; docs/decisions/0002-due-days.md.

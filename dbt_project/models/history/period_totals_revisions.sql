@@ -1,4 +1,4 @@
-{{ config(alias='period_totals', meta={'kept': 'periods', 'touched': ['release', 'scoring.new_releases']}) }}
+{{ config(alias='period_totals') }}
 -- Grain: revision × area × figure. Every revision ever released stays as it was.
 -- depends_on: {{ ref('county_totals') }} {{ ref('new_releases') }}
 {{ all_revisions('period_totals', 'county_totals') }}

@@ -1,4 +1,3 @@
-{{ config(meta={'kept': 'periods', 'touched': ['period_code', 'scoring.touched_periods']}) }}
 {%- set rows_needed -%}
     abs(
         ruled.floor - metrics.adjusted + (ruled.target - ruled.floor) / metrics.weight * (
@@ -10,7 +9,6 @@
 -- Grain: released period × ranked unit × area (`overall` included) × component, of the period's newest revision.
 -- Over the components of a unit and area, score_part adds up to its score, gap_part to the gap to the place above,
 -- change_part to the change since the period before (all unrounded). docs/decisions/0009-explanations.md.
--- depends_on: {{ ref('touched_periods') }}
 with units as (
     select
         ranks.period_code,
@@ -28,12 +26,6 @@ with units as (
     inner join {{ ref('scored_areas') }} as scores
         on ranks.period_code = scores.period_code and ranks.unit_code = scores.unit_code and ranks.area = scores.area
     inner join {{ ref('scored_periods') }} as periods on ranks.period_code = periods.period_code
-    where
-        {{ is_touched('ranks.period_code', 'rank_explanations') }}
-        or ranks.period_code in (
-            select previous_period_code from {{ ref('scored_periods') }}
-            where {{ is_touched('period_code', 'rank_explanations') }}
-        )
 ),
 
 -- The place above: the next better place of the group; of several units that share it, the one with the least to it.
@@ -86,7 +78,6 @@ compared as (
         and units.unit_code = earlier.unit_code
         and units.area = earlier.area
         and units.rule_set = earlier.rule_set
-    where {{ is_touched('units.period_code', 'rank_explanations') }}
 ),
 
 -- Rows of a metric that would have to be otherwise for the unit to reach the place above, all else unchanged: the value

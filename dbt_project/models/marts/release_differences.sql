@@ -1,12 +1,10 @@
-{{ config(meta={'kept': 'periods', 'touched': ['release', 'scoring.new_releases']}) }}
 -- Grain: revision (from the second on) × unit × area whose score, rank or list changed against the revision before.
 -- top_metric is the metric of the area with the largest change of points (overall: of all areas, by what it moves).
 -- exclusions counts the approved exclusions behind a change of the hotline or overall (named in release_exclusions).
--- depends_on: {{ ref('new_releases') }}
 with steps as (
     select release, period_code, revision, period_code || '-r' || cast(revision - 1 as string) as previous_release
     from {{ ref('releases') }}
-    where revision > 1 and {{ is_touched('release', 'release_differences') }}
+    where revision > 1
 ),
 
 changed as (

@@ -1,4 +1,4 @@
-{{ config(meta={'kept': 'facts', 'touched': ['month_code', 'metrics.touched_months']}) }}
+{{ config(meta={'touched': ['month_code', 'metrics.touched_months']}) }}
 -- Grain: unit × month × cut-off month from which the figures hold × metric of the area platform. Besides the metrics
 -- the parts of the county's figures (county_totals.sql): cases by channel, and good reviews by channel.
 -- depends_on: {{ ref('touched_months') }}

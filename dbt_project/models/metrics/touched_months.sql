@@ -2,7 +2,7 @@
 -- The months that the touched cases and reviews were in before (publishing/kept.py), and those that they are in now:
 -- every column of theirs that is a month.
 -- depends_on: {{ ref('fct_cases') }} {{ ref('fct_case_reviews') }}
-{% if keeps('facts') %}
+{% if keeps() %}
 select month_code from staged.touched_months
 {% for model, key in {'fct_cases': 'case_no', 'fct_case_reviews': 'review_no'}.items() %}
 {% for column in adapter.get_columns_in_relation(ref(model)) if column.name.endswith('_month') %}

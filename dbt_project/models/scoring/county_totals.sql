@@ -1,11 +1,8 @@
-{{ config(meta={'kept': 'periods', 'touched': ['period_code', 'scoring.touched_periods']}) }}
 -- Grain: computed period × area × figure: the county's figures, over all units (the operator and UNMAPPED included).
 -- A figure is a metric summed over the units, a count, or a part `<whole>/<dimension>=<part>` whose numerators add up
 -- to the whole's. value is the share where there is a denominator, else the count.
--- depends_on: {{ ref('touched_periods') }}
 with periods as (
     select * from {{ ref('scored_periods') }}
-    where {{ is_touched('period_code', 'county_totals') }}
 ),
 
 metrics as (

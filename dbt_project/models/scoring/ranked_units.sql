@@ -1,7 +1,5 @@
-{{ config(meta={'kept': 'periods', 'touched': ['period_code', 'scoring.touched_periods']}) }}
 {%- set spread = 'sqrt(mine.score_sd * mine.score_sd + other.score_sd * other.score_sd)' -%}
 -- Grain: computed period × area × ranked unit: place in its group, interval, change, lists. METRICS.md, Ranks.
--- depends_on: {{ ref('touched_periods') }}
 with scores as (
     select
         scores.*,
@@ -19,13 +17,6 @@ with scores as (
         on scores.period_code = evidence.period_code
         and scores.unit_code = evidence.unit_code
         and scores.area = evidence.area
-    -- The periods to be ranked, and those that they are compared with.
-    where
-        {{ is_touched('scores.period_code', 'ranked_units') }}
-        or scores.period_code in (
-            select previous_period_code from {{ ref('scored_periods') }}
-            where {{ is_touched('period_code', 'ranked_units') }}
-        )
 ),
 
 ranked as (

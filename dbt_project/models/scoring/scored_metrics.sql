@@ -1,7 +1,5 @@
-{{ config(meta={'kept': 'periods', 'touched': ['period_code', 'scoring.touched_periods']}) }}
 -- Grain: computed period × ranked unit × metric, null or not. METRICS.md, Scores.
 -- The spine is built first and joined to what happened, so that nothing done is a row and not a gap.
--- depends_on: {{ ref('touched_periods') }}
 with spine as (
     select
         areas.period_code,
@@ -20,7 +18,7 @@ with spine as (
     from {{ ref('period_areas') }} as areas
     inner join {{ ref('dim_metric') }} as metrics on areas.rule_set = metrics.rule_set and areas.area = metrics.area
     cross join {{ ref('dim_unit') }} as units
-    where units.ranked and {{ is_touched('areas.period_code', 'scored_metrics') }}
+    where units.ranked
 ),
 
 summed as (
@@ -35,7 +33,6 @@ summed as (
     inner join {{ ref('unit_month_metrics') }} as months
         on months.month_code between periods.first_month and periods.last_month
         and months.known_month <= periods.last_month
-    where {{ is_touched('periods.period_code', 'scored_metrics') }}
     group by periods.period_code, months.unit_code, months.area, months.metric
 ),
 
