@@ -31,6 +31,7 @@ def write(table: RankingTable, path: Path) -> None:
     """Writes one workbook: text cells are typed strings, numbers are numbers, its time is the release's."""
     group_column = labels()["columns"]["unit_group"]
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    options["in_memory"] = True  # a dozen temporary files take longer than a table of some dozens of rows
     with xlsxwriter.Workbook(str(path), options) as book:
         book.set_properties({"title": table.title, "created": table.released_at})
         base = {"font_name": "宋体", "font_size": 10, "valign": "vcenter"}
