@@ -175,6 +175,8 @@ def lay_inputs(
                 ],
             ),
         )
+        # In a county its units deliver together; in a region (package region) a county may have delivered nothing.
+        inputs.undelivered_areas(connection, [])
         inputs.run_row(connection, run_id, reason, releases.beijing_now(), digest, next_number(base))
         kept.record(connection, made_of)
         if new is not None:
