@@ -60,15 +60,19 @@ _SIDE_BY_SIDE = {
 
 #: What the county brings to the ranking of counties -> what stands there for units in a county's build.
 _IN_PLACE_OF_UNITS = {
-    "marts.county_months": "metrics.unit_month_metrics",
-    "marts.county_vetoes": "metrics.unit_month_vetoes",
+    "marts.county_months": ("metrics.unit_month_metrics", "*"),
+    "marts.county_vetoes": (
+        "metrics.unit_month_vetoes",
+        "month_code, area, reason, vetoed_units::DOUBLE / ranked_units AS share",
+    ),
 }
 
 _INPUTS = f"""
 CREATE SCHEMA staged; CREATE SCHEMA audit; CREATE SCHEMA metrics; CREATE SCHEMA scoring; CREATE SCHEMA {SCHEMA};
 CREATE TABLE metrics.unit_month_metrics (unit_code VARCHAR, month_code VARCHAR, known_month VARCHAR, area VARCHAR,
     metric VARCHAR, numerator BIGINT, denominator BIGINT);
-CREATE TABLE metrics.unit_month_vetoes (unit_code VARCHAR, month_code VARCHAR, area VARCHAR, reason VARCHAR);
+CREATE TABLE metrics.unit_month_vetoes (unit_code VARCHAR, month_code VARCHAR, area VARCHAR, reason VARCHAR,
+    share DOUBLE);
 CREATE TABLE scoring.new_exclusions (release VARCHAR, period_code VARCHAR, ticket_no VARCHAR, unit_code VARCHAR,
     unit_name VARCHAR, ground VARCHAR, requested_at TIMESTAMP, approved_at TIMESTAMP, metrics_changed BIGINT);
 """
@@ -239,8 +243,8 @@ def _take(connection: duckdb.DuckDBPyConnection, each: Contribution) -> None:
             select = f"SELECT {code} AS county_code{key}, * FROM county.{source}"
             connection.execute(f"CREATE TABLE IF NOT EXISTS {target} AS {select} LIMIT 0")
             connection.execute(f"INSERT INTO {target} BY NAME {select}")
-        for source, target in _IN_PLACE_OF_UNITS.items():
-            select = f"SELECT {code} AS unit_code, * FROM county.{source}"
+        for source, (target, columns) in _IN_PLACE_OF_UNITS.items():
+            select = f"SELECT {code} AS unit_code, {columns} FROM county.{source}"
             connection.execute(f"INSERT INTO {target} BY NAME {select}")
     finally:
         connection.execute("DETACH county")

@@ -23,17 +23,29 @@ volumes as (
         and metrics.metric = areas.volume_metric
 ),
 
+vetoes as (
+    select
+        unit_code,
+        month_code,
+        area,
+        max(share) as share,
+        max(case when reason = 'serious_error' then reason end) as serious_error,
+        max(case when reason = 'backdated' then reason end) as backdated
+    from {{ ref('unit_month_vetoes') }}
+    group by unit_code, month_code, area
+),
+
 vetoed_months as (
     select
         periods.period_code,
         vetoes.unit_code,
         vetoes.area,
-        count(distinct vetoes.month_code) as vetoed_months,
-        max(case when vetoes.reason = 'serious_error' then vetoes.reason end) as serious_error,
-        max(case when vetoes.reason = 'backdated' then vetoes.reason end) as backdated
+        {{ ordered_sum('vetoes.share', 'vetoes.month_code') }} as vetoed_months,
+        max(vetoes.share) = 1 as has_veto,
+        max(vetoes.serious_error) as serious_error,
+        max(vetoes.backdated) as backdated
     from {{ ref('scored_periods') }} as periods
-    inner join {{ ref('unit_month_vetoes') }} as vetoes
-        on vetoes.month_code between periods.first_month and periods.last_month
+    inner join vetoes on vetoes.month_code between periods.first_month and periods.last_month
     group by periods.period_code, vetoes.unit_code, vetoes.area
 ),
 
@@ -66,6 +78,7 @@ judged as (
                 then vetoed.serious_error || ';' || vetoed.backdated
             else coalesce(vetoed.serious_error, vetoed.backdated)
         end as veto_reason,
+        sums.is_delivered and coalesce(vetoed.has_veto, false) as has_veto,
         case
             when not sums.is_delivered then 'not_delivered'
             when sums.volume_metric is not null and volumes.volume < sums.minimum_volume then 'insufficient_volume'
@@ -112,7 +125,7 @@ overall as (
         sqrt({{ ordered_sum('weight_in_overall * score_sd * weight_in_overall * score_sd', 'area') }}) as weighted_sd,
         min(minimum_coverage) as minimum_coverage,
         min({{ one_if('is_absent') }}) = 1 as is_absent,
-        max({{ one_if('veto_reason is not null') }}) = 1 as has_veto
+        max({{ one_if('has_veto') }}) = 1 as has_veto
     from scored
     group by period_code, rule_set, unit_code, unit_group
 )
@@ -126,7 +139,7 @@ select
     score_sd,
     coverage,
     veto_reason,
-    veto_reason is not null as has_veto,
+    has_veto,
     case when score is null then empty_reason end as null_reason,
     -- What the score is made of, for rank_parts.sql.
     area_weight as full_weight,
