@@ -1,5 +1,5 @@
--- Grain: month × area × veto reason: units of the county gave cause for it. How many did in the month and area, whatever
--- their reason, of how many ranked ones: a region takes as much of the county's month away (docs/region.md).
+-- Grain: month × area × veto reason: units of the county gave cause for it. How many did in that month and area for any
+-- reason, of how many ranked ones: a region takes as much of the county's month away (docs/region.md).
 with vetoes as (
     select vetoes.*
     from {{ ref('unit_month_vetoes') }} as vetoes
