@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -143,13 +144,14 @@ def i4_nothing_personal(root: Path, home: Home, secrets: Iterable[str], said: st
     """The planted values stand in no file outside the raw zone (logs of the variant included), and in no error."""
     wanted = [secret.encode() for secret in secrets]
     found = [f"I4: an error tells a value of {len(one)} bytes" for one in wanted if one in said.encode()]
+    any_of_them = re.compile(b"|".join(map(re.escape, wanted)))  # one look at each file, not one for each value
     for folder, _, names in os.walk(root):
         if Path(folder).is_relative_to(home.raw) or Path(folder).is_relative_to(root / "exports"):
             continue
         for name in names:
             path = Path(folder, name)
             content = b"" if path.is_symlink() else path.read_bytes()
-            if any(one in content or one in name.encode() for one in wanted):
+            if wanted and (any_of_them.search(content) or any_of_them.search(name.encode())):
                 found.append(f"I4: a planted value stands in {path.relative_to(root)}")
     return found
 

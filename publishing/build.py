@@ -22,7 +22,7 @@ from ingestion.ledger import Ledger
 from ingestion.load import restore
 from ingestion.period import Period
 from publishing import inputs, kept, releases, settings
-from publishing.dbt_run import DBT_PROJECT, Summary, dbt_build, seeds_folder
+from publishing.dbt_run import DBT_PROJECT, Summary, dbt_build, prepare, seeds_folder
 from publishing.durable import PublisherBusy, exclusive, fsync_path, sha256_of, write_text
 from publishing.plan import delivered_pairs, missing_deliveries
 from publishing.previous import copy_previous, published_periods
@@ -71,6 +71,7 @@ def build(
         raise BadParameter("no period to build; `plan` says which can be released")
     inputs.checked_path(home.root)
     run_dir = run_folder(home, run_id)
+    prepare()
     with exclusive(run_dir, f"run {run_id}"):
         _empty(run_dir)
         warehouse = run_dir / "warehouse.duckdb"

@@ -7,10 +7,13 @@ import json
 import os
 import re
 import shutil
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,25 @@ def of_county(home: Home, project: Path = DBT_PROJECT) -> tuple[Path, dict[str, 
     return seeds, variables, {"datasets": list(delivered_datasets())} if county() else {}
 
 
+def prepare() -> None:
+    """Begin to import dbt beside what the caller does next; for whoever will build in a moment.
+
+    The import takes a second of one core; laying in what the models read is mostly the engine's and the disk's work.
+    """
+    if "dbt.cli.main" not in sys.modules:
+        threading.Thread(target=_dbt, name="dbt", daemon=True).start()
+
+
+@cache
+def _dbt() -> tuple[Any, Any]:
+    """dbt-duckdb's connections, and what runs dbt in this process."""
+    with collector_paused():
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
+    return DuckDBConnectionManager, dbtRunner
+
+
 def dbt_build(
     home: Home,
     run_dir: Path,
@@ -78,9 +100,7 @@ def dbt_build(
     the name of each finished node.
     Raises BuildFailed that names what failed and why.
     """
-    with collector_paused():
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # dbt takes a second to import
-        from dbt.cli.main import dbtRunner
+    DuckDBConnectionManager, dbtRunner = _dbt()
 
     def report(event: Any) -> None:
         if progress and event.info.name == "NodeFinished":

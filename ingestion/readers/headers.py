@@ -92,17 +92,25 @@ def with_width_of(rows: Sequence[Sequence[str]], header: HeaderMap) -> HeaderMap
     """The header with as many empty columns behind its last name as its first rows have.
 
     Spreadsheets end the header with empty columns and not the rows, or the rows and not the header. One row alone, or
-    rows that do not agree, prove nothing: a delimiter too many or too few makes a row of another width, too.
+    rows that do not agree, prove nothing: a delimiter too many or too few makes a row of another width, too. Nor do
+    rows wider than a header with an unknown name before a known one: two names without the delimiter between them are
+    one unknown name, and all columns behind it would be read one too far to the left.
     """
     rows = [row for row in rows if not is_blank(row)]
     named = 1 + max(place for place, text in enumerate(header.cells) if text)
     widths = {len(row) for row in rows}
-    if len(rows) < 2 or len(widths) > 1 or not widths.isdisjoint([header.width, *range(named)]):
+    if len(rows) < 2 or len(widths) > 1 or not all(is_blank(row[named:]) for row in rows):
         return header
-    if not all(is_blank(row[named:]) for row in rows):
+    width = widths.pop()
+    if width < named or width == header.width or (width > header.width and _unknown_before_known(header)):
         return header
-    cells = header.cells[:named] + ("",) * (widths.pop() - named)
+    cells = header.cells[:named] + ("",) * (width - named)
     return replace(header, cells=cells, unnamed=tuple(place for place, text in enumerate(cells) if not text))
+
+
+def _unknown_before_known(header: HeaderMap) -> bool:
+    known = header.positions.values()
+    return any(text and place not in known for place, text in enumerate(header.cells[: max(known)]))
 
 
 def is_header_row(cells: Sequence[str], header: HeaderMap) -> bool:

@@ -95,6 +95,17 @@ def test_one_row_of_another_width_is_damaged(tmp_path: Path) -> None:
     assert sample(tmp_path, lines_of([HEADERS, GOOD[0] + [""]])).rows == []
 
 
+def test_two_names_run_together_move_no_value(tmp_path: Path) -> None:
+    """Of optional columns a name may be lacking; rows with an empty end are then as wide as before the loss."""
+    for place in range(1, len(HEADERS) - 1):
+        together = [*HEADERS[:place], HEADERS[place] + HEADERS[place + 1], *HEADERS[place + 2 :]]
+        contract = contract_for(HEADERS, optional=tuple(HEADERS[1:]))
+        got = read_bytes(tmp_path, "t.csv", lines_of([together, *([*row[:-1], ""] for row in GOOD)]).encode(), contract)
+        last = place + 1 == len(HEADERS) - 1  # nothing stands behind: nothing can move
+        assert got.rows == ([(*row[:place], None, None) for row in shown(GOOD)] if last else []), place
+        assert len(got.bad) == (0 if last else len(GOOD))
+
+
 def test_narrowing(tmp_path: Path) -> None:
     row = [" ＧＤ００１　", "发改委\u3000", "  １２３　好 ", "", "", "转办", "ｔ"]
     got = sample(tmp_path, lines_of([HEADERS, row]))
