@@ -113,7 +113,9 @@ def _models(engine: str) -> Callable[..., Summary]:
         from publishing.spark.build import models_on_spark
 
         return models_on_spark
-    return dbt_build
+    from publishing import repeated
+
+    return repeated.models if repeated.is_on() else dbt_build
 
 
 def _restore_staged(home: Home) -> None:

@@ -27,8 +27,10 @@ def prepare() -> None:
         import expectations
         import publishing
         from expectations.judge import _gx
+        from publishing import repeated
 
         _gx()
+    repeated.switch_on()
     _ = (dbt, expectations, publishing)
 
 
