@@ -153,11 +153,11 @@ def _recorded(seeds: Path) -> Iterator[list[Statement]]:
             return row
 
     wrapper = local.DuckDBCursorWrapper
-    local.DuckDBCursorWrapper = Recorder
+    vars(local)[wrapper.__name__] = Recorder
     try:
         yield statements
     finally:
-        local.DuckDBCursorWrapper = wrapper
+        vars(local)[wrapper.__name__] = wrapper
 
 
 def _repeat(known: Recording, home: Home, run_dir: Path, seeds: Path) -> None:
