@@ -34,6 +34,8 @@ log = logging.getLogger("tongbao.publishing")
 
 #: In a statement, in place of the folder of the seeds, which is each county's own.
 _SEEDS = "\0seeds\0"
+#: Bytes of staged rows up to which a county is small: some months of one of the usual size.
+_SMALL = 64 << 20
 #: dbt's two threads have a transaction each; here everything is one.
 _TRANSACTION = ("BEGIN", "COMMIT")
 
@@ -163,8 +165,11 @@ def _recorded(seeds: Path) -> Iterator[list[Statement]]:
 def _repeat(known: Recording, home: Home, run_dir: Path, seeds: Path) -> None:
     """The statements in one transaction, within the bounds and the lock of dbt's connection; raises _Otherwise."""
     warehouse = run_dir / "warehouse.duckdb"
-    # One thread: the statements of a small county are over before a second one has begun.
-    with duckdb.connect(":memory:", config={**engine.bounds(warehouse), "threads": 1}) as connection:
+    settings: dict[str, Any] = dict(engine.bounds(warehouse))
+    if sum(path.stat().st_size for path in home.staged.rglob("*.parquet")) < _SMALL:
+        # One thread: the statements of a small county are over before a second one has begun.
+        settings["threads"] = 1
+    with duckdb.connect(":memory:", config=settings) as connection:
         attach(connection, warehouse)
         lock(connection, [str(home.staged), str(run_dir), str(seeds)])
         connection.execute("BEGIN")

@@ -20,7 +20,7 @@ from publishing import releases
 from publishing.cli import _Group
 from region.config import County, Region, read_region
 from region.county import Outcome
-from region.run import last_run
+from region.run import RECORD, last_run
 from region.run import run as run_all
 
 _STATES = {
@@ -117,8 +117,14 @@ def _tell(region: Region, county: County | None, outcome: Outcome) -> None:
     name = f"{county.code} {county.name}" if county else region.name
     new = " ".join(outcome.releases)
     console.print(f"{escape(name)}: {_STATES[outcome.state]} {escape(new)} ({outcome.seconds:.1f} s)", soft_wrap=True)
-    for reason in outcome.reasons:
+    for reason in _some(outcome.reasons, 5):
         console.print(f"  {reason}", markup=False, highlight=False, soft_wrap=True, style="red")
+
+
+def _some(reasons: list[str], shown: int) -> list[str]:
+    """The first reasons, and how many more the record of the run holds."""
+    more = len(reasons) - shown
+    return [*reasons[:shown], f"… and {more} more, see {RECORD}"] if more > 0 else reasons
 
 
 @main.command()
@@ -158,4 +164,4 @@ def _last(said: dict, county: County) -> str:
     known = said.get("counties", {}).get(county.code)
     if known is None:
         return "—"
-    return "\n".join([f"{_STATES[known['state']]} {known['at']}", *map(escape, known["reasons"])])
+    return "\n".join([f"{_STATES[known['state']]} {known['at']}", *map(escape, _some(known["reasons"], 2))])

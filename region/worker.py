@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from ingestion.collector import collector_paused
@@ -30,6 +31,7 @@ def prepare() -> None:
         from publishing import repeated
 
         _gx()
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # its import sets another level
     repeated.switch_on()
     _ = (dbt, expectations, publishing)
 
