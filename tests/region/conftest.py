@@ -59,7 +59,7 @@ def own_seeds(folder: Path) -> Path:
 
 def _generate(out: Path, seed: int) -> None:
     command = [sys.executable, "-m", "simulator", "generate", "--out", str(out), "--seed", str(seed), "--format", "csv"]
-    command += ["--months", f"{FIRST}..{SECOND}", "--factor", "0.04"]
+    command += ["--months", f"{FIRST}..{SECOND}", "--factor", "0.03"]
     subprocess.run(command, check=True, cwd=PROJECT, capture_output=True)
 
 
