@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner, Result
 
 from ingestion.contracts import CONTRACTS
 from ingestion.home import PROJECT
+from region.cli import main
 from region.config import County, Region, read_region
 from region.run import Report, run
 
@@ -35,8 +37,8 @@ class Story:
     reports: list[Report] = field(default_factory=list)
     #: Release that each county served after the run.
     served: list[dict[str, int | None]] = field(default_factory=list)
-    #: Steps that were told, in order.
-    told: list[tuple[str | None, str]] = field(default_factory=list)
+    #: The last run, by the command line.
+    again: Result | None = None
 
 
 def own_seeds(folder: Path) -> Path:
@@ -79,7 +81,7 @@ def _garble(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """Three runs: the first month of 甲 and 丁; both months of all, with 丁 garbled and 甲 killed; the same again."""
+    """Three runs: 甲 and 丁, one month; all, both months, 丁 garbled and 甲 killed; the same by the command line."""
     root = tmp_path_factory.mktemp("region")
     own_seeds(root / "region" / "yi" / "seeds")
     profile = {"title": "乙县", "datasets": {name: {} for name in CONTRACTS}}
@@ -106,7 +108,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
             month.rename(target)
 
     def progress(county: County | None, step: str) -> None:
-        story.told.append((county.code if county else None, step))
         if county and county.code == JIA and step == "build" and len(story.reports) == 1:
             (process,) = multiprocessing.active_children()
             process.kill()
@@ -119,5 +120,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     shutil.copytree(second, story.exports, dirs_exist_ok=True)
     _garble(story.exports / DING)
     go()
-    go()
+    story.again = CliRunner().invoke(
+        main, ["run", "--region", str(region.root), "--exports", str(story.exports), "--workers", "1"]
+    )
+    story.served.append(_served(region))
     return story

@@ -16,8 +16,10 @@ from ingestion.contracts import SYSTEMS
 from ingestion.home import Home
 from ingestion.transports import connect
 from publishing import releases
+from region import warehouse
 from region.cli import main
 from region.county import at_home
+from region.run import last_run
 from tests.reference_calc import calculate
 from tests.reference_calc.units import UnitNames
 from tests.region.conftest import BING, DING, FIRST, JIA, PHONE, SECOND, YI, Story
@@ -31,7 +33,7 @@ def ask(folder: Home | Path, sql: str) -> pd.DataFrame:
 
 
 def test_garbage_of_one_county_holds_nobody_up(story: Story) -> None:
-    first, second, _ = story.reports
+    first, second = story.reports
     assert not first.failed and first.counties[DING].releases == [f"{FIRST}-r1"]
     garbage = second.counties[DING]
     assert garbage.state == "failed" and not garbage.is_transient
@@ -44,37 +46,35 @@ def test_garbage_of_one_county_holds_nobody_up(story: Story) -> None:
 
 
 def test_a_killed_process_takes_one_county_with_it(story: Story) -> None:
-    _, second, third = story.reports
-    assert second.counties[JIA].reasons == ["its process was ended by SIGKILL"]
-    assert second.counties[JIA].is_transient and story.served[1][JIA] == 1
-    # Late rows of the first month came with the second.
-    assert third.counties[JIA].releases == [f"{FIRST}-r2", f"{SECOND}-r1"] and story.served[2][JIA] == 2
+    killed = story.reports[1].counties[JIA]
+    assert killed.reasons == ["its process was ended by SIGKILL"]
+    assert killed.is_transient and story.served[1][JIA] == 1
+    # Run again, it is published; late rows of the first month had come with the second.
+    done = last_run(story.region)["counties"]
+    assert done[JIA]["releases"] == [f"{FIRST}-r2", f"{SECOND}-r1"] and story.served[2][JIA] == 2
     # Only what was left was done.
-    assert {third.counties[code].state for code in (BING, YI)} == {"unchanged"}
+    assert {done[code]["state"] for code in (BING, YI)} == {"unchanged"}
     assert {code: story.served[2][code] for code in (BING, YI)} == {BING: 1, YI: 1}
-    assert third.region.releases == [f"{FIRST}-r3", f"{SECOND}-r2"]
+    assert last_run(story.region)["region"]["releases"] == [f"{FIRST}-r3", f"{SECOND}-r2"]
 
 
-def test_running_again_publishes_nothing_and_says_what_is_left(story: Story) -> None:
-    root = story.region.root
-    before = (
-        releases.numbers(story.region.home),
-        [releases.numbers(story.region.home_of(c)) for c in story.region.counties],
-    )
-    arguments = ["run", "--region", str(root), "--exports", str(story.exports), "--workers", "1"]
-    ran = CliRunner().invoke(main, arguments)
-    assert ran.exit_code == 2, ran.output
+def test_the_command_says_what_is_left(story: Story) -> None:
+    ran, root = story.again, story.region.root
+    assert ran and ran.exit_code == 2, ran and ran.output
     assert "3 of 4 counties complete" in ran.output and "丁县: failed 未完成" in ran.output
-    after = (
-        releases.numbers(story.region.home),
-        [releases.numbers(story.region.home_of(c)) for c in story.region.counties],
-    )
-    assert before == after
     told = CliRunner().invoke(main, ["status", "--region", str(root)])
     assert told.exit_code == 0 and "DeliveryRefused" in told.output and "release 3" in told.output
     kept = (root / "records" / "last_run.json").read_text("utf-8")
     assert PHONE not in kept + ran.output + told.output
     assert "【电话】" in kept
+
+
+def test_nothing_new_of_the_counties_is_nothing_new_of_the_region(story: Story) -> None:
+    before = releases.numbers(story.region.home)
+    with at_home(story.region, None):
+        served, new, problems = warehouse.publish(story.region)
+    assert (new, problems) == (None, []) and served and served.number == 3
+    assert releases.numbers(story.region.home) == before == [1, 2, 3]
 
 
 @pytest.fixture(scope="session")
@@ -213,8 +213,6 @@ def test_a_countys_sums_are_its_published_totals(story: Story) -> None:
 
 def test_a_damaged_release_of_one_county_leaves_the_others_ranked(story: Story, tmp_path: Path) -> None:
     """The region publishes over the whole releases and names the one it cannot use; with it mended, nothing is new."""
-    from region.warehouse import contributions
-
     county = story.region.chosen((JIA,))[0]
     served = releases.served(story.region.home_of(county))
     assert served
@@ -222,9 +220,9 @@ def test_a_damaged_release_of_one_county_leaves_the_others_ranked(story: Story, 
     served.warehouse.chmod(0o644)
     served.warehouse.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
-        found, problems = contributions(story.region)
+        found, problems = warehouse.contributions(story.region)
     finally:
         served.warehouse.write_bytes(whole)
     assert [each.county.code for each in found] == [BING, YI, DING]
     assert len(problems) == 1 and problems[0].startswith(f"{JIA} 甲县: warehouse.duckdb of release")
-    assert len(contributions(story.region)[0]) == 4
+    assert len(warehouse.contributions(story.region)[0]) == 4
