@@ -71,7 +71,12 @@ def in_words(error: TongbaoError) -> str:
 def at_home(region: Region, county: County | None) -> Iterator[Home]:
     """This process works for the county (None: for the region itself) inside: its home and its profile are chosen."""
     home = region.home_of(county) if county else region.home
-    chosen = {"TONGBAO_HOME": str(home.root), "TONGBAO_COUNTY": region.profile_of(county) if county else None}
+    chosen = {
+        "TONGBAO_HOME": str(home.root),
+        "TONGBAO_COUNTY": region.profile_of(county) if county else None,
+        # One for all: an engine in memory that a process keeps is kept by its spill folder (ingestion.engine.shared).
+        "TONGBAO_SPILL": os.environ.get("TONGBAO_SPILL") or str(region.root / "spill"),
+    }
     before = {name: os.environ.get(name) for name in chosen}
     _choose(chosen)
     try:
@@ -105,7 +110,8 @@ def measured(work: Callable[[list[TongbaoError]], list[str] | None]) -> Outcome:
         is_transient=bool(failures) and all(isinstance(error, Transient) for error in failures),
         seconds=round(time.perf_counter() - started, 3),
         cpu_seconds=round(_cpu() - used, 3),
-        peak_mib=sum(resource.getrusage(who).ru_maxrss for who in _BOTH) // 1024,
+        # Without its children: a reader of a workbook is a fork, most of whose memory is this process's own.
+        peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     )
 
 
