@@ -37,13 +37,17 @@ _SQLITE_ERRORS = {
     sqlite3.SQLITE_FULL: os.strerror(errno.ENOSPC),
     sqlite3.SQLITE_IOERR: os.strerror(errno.EIO),
     sqlite3.SQLITE_READONLY: os.strerror(errno.EROFS),
-    # SQLite gives no other word for a folder in which it can make no file.
-    sqlite3.SQLITE_CANTOPEN: f"no file can be made ({os.strerror(errno.ENOSPC)}, or {os.strerror(errno.EACCES)})",
+    # SQLite gives no other word for a folder in which it can make or open no file.
+    sqlite3.SQLITE_CANTOPEN: "no file can be made or opened "
+    f"({os.strerror(errno.ENOSPC)}, {os.strerror(errno.EMFILE)}, or {os.strerror(errno.EACCES)})",
     sqlite3.SQLITE_NOMEM: os.strerror(errno.ENOMEM),
     sqlite3.SQLITE_PERM: os.strerror(errno.EACCES),
 }
 _IN_TEXT = re.compile("|".join(map(re.escape, _STORAGE_ERRORS.values())))
 
+
+#: How engines, and the dynamic linker of a library that is first needed now, say that memory is short.
+_NO_MEMORY = ("bad_alloc", "bad alloc", "failed to map segment from shared object")
 
 #: The module that errors of libraries in Rust say they are of (polars, where it finds no thread to begin with).
 _RUST = "pyo3_runtime"
@@ -71,8 +75,8 @@ def storage_reason(error: BaseException) -> str | None:
             if code is not None and code & 0xFF in _SQLITE_ERRORS:
                 return _SQLITE_ERRORS[code & 0xFF]
         engine = type(each).__module__.partition(".")[0] in ("duckdb", "_duckdb", "pyarrow", _RUST)
-        if engine or isinstance(each, (OSError, RuntimeError)):
-            if type(each).__name__ == "OutOfMemoryException" or "bad_alloc" in str(each) or "bad alloc" in str(each):
+        if engine or isinstance(each, (OSError, RuntimeError, ImportError)):
+            if type(each).__name__ == "OutOfMemoryException" or any(word in str(each) for word in _NO_MEMORY):
                 return os.strerror(errno.ENOMEM)
             if "can't start new thread" in str(each) or "Resource temporarily unavailable" in str(each):
                 return "no more threads"

@@ -314,6 +314,9 @@ def test_a_publisher_that_waits_for_readers_is_noticed(
         (duckdb.OutOfMemoryException("Out of Memory Error"), "Cannot allocate memory"),
         (duckdb.FatalException("FATAL Error: fsync failed!"), "Input/output error"),
         (MemoryError(), "Cannot allocate memory"),
+        (ImportError("x.so: failed to map segment from shared object"), "Cannot allocate memory"),
+        (ImportError("x.so: cannot open shared object file: Too many open files"), "Too many open files"),
+        (ModuleNotFoundError("No module named 'x'"), None),
         (FileNotFoundError(errno.ENOENT, "x"), None),
         (duckdb.ConversionException("Could not convert string '13912345678'"), None),
         (KeyError("No space left on device"), None),
@@ -348,6 +351,14 @@ def test_sqlite_says_it_by_its_code(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError) as raised:
         connection.execute("insert into t values (zeroblob(100000))")
     assert storage_reason(raised.value) == "No space left on device"
+
+
+def test_sqlite_has_one_word_for_all_that_keeps_it_from_a_file(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        sqlite3.connect(tmp_path / "absent" / "a")
+    reason = storage_reason(raised.value) or ""
+    for word in (errno.ENOSPC, errno.EMFILE, errno.EACCES):
+        assert os.strerror(word) in reason
 
 
 def test_temporaries_of_killed_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
