@@ -59,10 +59,10 @@ def own_seeds(folder: Path) -> Path:
     return folder
 
 
-def _generate(out: Path, seed: int) -> None:
+def _generate(out: Path, seed: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "simulator", "generate", "--out", str(out), "--seed", str(seed), "--format", "csv"]
     command += ["--months", f"{FIRST}..{SECOND}", "--factor", "0.03"]
-    subprocess.run(command, check=True, cwd=PROJECT, capture_output=True)
+    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL)
 
 
 def _served(region: Region) -> dict[str, int | None]:
@@ -98,8 +98,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     (root / "region" / "region.yaml").write_text(yaml.safe_dump(said, allow_unicode=True), "utf-8")
     region = read_region(root / "region")
     story = Story(region, root / "exports")
-    for seed, county in enumerate(region.counties, 31):
-        _generate(story.exports / county.code, seed)
+    making = [_generate(story.exports / county.code, seed) for seed, county in enumerate(region.counties, 31)]
+    assert [each.wait() for each in making] == [0, 0, 0, 0]
     second = root / "second"
     for code in (JIA, DING):
         for month in (story.exports / code).glob(f"*/*/{SECOND}"):
