@@ -77,7 +77,33 @@ def _gx() -> Any:
             _postpone(name)
         import great_expectations
 
+        _configured_once()
     return great_expectations
+
+
+def _configured_once() -> None:
+    """Put in the place of the one expectation that the suites use one that keeps its configuration.
+
+    The library makes it anew fifty times for each expectation that it judges, which is half of a judgement's time. An
+    expectation is made, judged and dropped; nothing of it changes in between.
+    """
+    from great_expectations.compatibility.pydantic import PrivateAttr
+    from great_expectations.expectations.core import ExpectColumnMaxToBeBetween as FromTheLibrary
+
+    # Made is enough: the library registers an expectation under the name of its class, and warns of what it replaces.
+    registry = logging.getLogger("great_expectations.expectations.registry")
+    registry.setLevel(logging.ERROR)
+
+    class ExpectColumnMaxToBeBetween(FromTheLibrary):
+        _configuration: Any = PrivateAttr(default=None)
+
+        @property
+        def configuration(self) -> Any:
+            if self._configuration is None:
+                self._configuration = super().configuration
+            return self._configuration
+
+    registry.setLevel(logging.NOTSET)
 
 
 class _Postponed(ModuleType):

@@ -87,9 +87,9 @@ def pull(datasets: tuple[str, ...], months: tuple[str, ...], uri: str | None) ->
             wanted = [name for name in names if name in delivered_datasets() and (not datasets or name in datasets)]
             if not wanted:
                 continue
-            source = _source(uri or _uri_of(system))
+            source = source_at(uri or _uri_of(system))
             try:
-                for dataset, month in _pairs(source, wanted, months):
+                for dataset, month in deliveries_at(source, wanted, months):
                     try:
                         delivery = landing.pull(home, source, system, dataset, month, progress=report)
                     except TongbaoError as error:
@@ -118,7 +118,7 @@ def load(datasets: tuple[str, ...], months: tuple[str, ...], validate: bool) -> 
     home = Home.from_env()
     failures: list[TongbaoError] = []
     with _progress() as report:
-        for dataset, month in _pulled(home, datasets, months):
+        for dataset, month in undecided(home, datasets, months):
             try:
                 result = load_delivery(home, dataset, month, validate=validator, progress=report)
             except TongbaoError as error:
@@ -195,7 +195,7 @@ def _uri_of(system: str) -> str:
     return uri
 
 
-def _source(uri: str) -> Source:
+def source_at(uri: str) -> Source:
     """The source at this URI; files side by side in one folder are placed by the county's profile."""
     from ingestion import transports
     from ingestion.transports.side_by_side import SideBySide
@@ -204,7 +204,7 @@ def _source(uri: str) -> Source:
     return SideBySide(uri, profile.files) if profile and profile.files else transports.connect(uri)
 
 
-def _pairs(source: Any, datasets: list[str], months: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def deliveries_at(source: Any, datasets: list[str], months: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """(dataset, month) to pull, months in order: history checks look back."""
     pairs = set()
     for dataset in datasets:
@@ -217,7 +217,7 @@ def _pairs(source: Any, datasets: list[str], months: tuple[str, ...]) -> Iterato
         yield dataset, month
 
 
-def _pulled(home: Home, datasets: tuple[str, ...], months: tuple[str, ...]) -> list[tuple[str, str]]:
+def undecided(home: Home, datasets: tuple[str, ...], months: tuple[str, ...]) -> list[tuple[str, str]]:
     """(dataset, month) to load: those named, or those whose newest delivery holds something not yet decided."""
     wanted_months = {str(Month.parse(month)) for month in months}
     pairs: dict[tuple[str, str], bool] = {}

@@ -6,8 +6,9 @@ The yardstick is ``dag.test`` of a DAG with one empty task: what this Airflow co
 Both migrate no database and start from compiled bytecode; they take turns, and the medians are compared.
 
 The dashboards' queries are asked of the release that this left (:mod:`ops.bench_bi`). Then the clean export of
-:mod:`ops.bench_clean` is loaded, months of several sizes go from files to a release (:mod:`ops.bench_sizes`), and 36
-months of one county follow each other (:mod:`ops.bench_months`).
+:mod:`ops.bench_clean` is loaded, months of several sizes go from files to a release (:mod:`ops.bench_sizes`), 36 months
+of one county follow each other (:mod:`ops.bench_months`), and the month of many counties is run
+(:mod:`ops.bench_counties`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import click
 from rich.console import Console
 
 from ingestion.home import PROJECT, Home
-from ops import bench_bi, bench_clean, bench_months, bench_sizes, connections, sources
+from ops import bench_bi, bench_clean, bench_counties, bench_months, bench_sizes, connections, sources
 from ops.bench_exports import MOST
 from ops.runtime import RunFailed
 from ops.settings import AirflowHome, environment
@@ -49,6 +50,7 @@ PARTS = {
     "clean": "a clean CSV of 2 million rows loaded (2 minutes)",
     "sizes": "months of several sizes from files to release",
     "months": "the 36th month of a county against its 3rd (15 minutes)",
+    "counties": "100 counties of a region, one of them garbage, against the same rows as one county (15 minutes)",
 }
 
 
@@ -97,6 +99,8 @@ def main(parts: tuple[str, ...], sizes: list[float], repeats: int, folder: Path 
         merge(results, bench_sizes.measure(folder, console, sizes))
     if not parts or "months" in parts:
         merge(results, bench_months.measure(folder, console, repeats))
+    if not parts or "counties" in parts:
+        merge(results, bench_counties.measure(folder, console))
     console.print(f"written: {results}")
 
 

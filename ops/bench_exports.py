@@ -63,15 +63,17 @@ def generate(folder: Path, factor: float) -> Path:
     return out
 
 
-def lay(base: Path, out: Path, copies: int) -> None:
-    """Writes the exports of so many counties like the one in ``base``."""
+def lay(base: Path, out: Path, copies: int, first: int = 0) -> None:
+    """Writes the exports of so many counties like the one in ``base``, from the copy of this number on."""
     for path in sorted(base.glob("*/*/*")):
         target = out / path.relative_to(base)
         target.mkdir(parents=True)
         if path.parent.name == "hotline_calls":
             shutil.copytree(path, target, dirs_exist_ok=True)  # one row a day, whatever the size
         else:
-            {"platform": _pages, "hotline": _csv, "cms": _workbooks}[path.parts[-3]](path, target, copies)
+            {"platform": _pages, "hotline": _csv, "cms": _workbooks}[path.parts[-3]](
+                path, target, range(first, first + copies)
+            )
 
 
 def _county(folder: Path, factor: float) -> Path:
@@ -111,24 +113,24 @@ class _Copies:
         return self._data.tobytes()
 
 
-def _pages(source: Path, target: Path, copies: int) -> None:
+def _pages(source: Path, target: Path, copies: range) -> None:
     pages = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(source.iterdir())]
     rows = [row for page in pages for row in page["rows"]]
     text = ",".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
     county = _Copies(text.encode())
     each = max(1, round(PAGE_ROWS / max(1, len(rows))))
-    starts = range(0, copies, each)
+    starts = range(copies.start, copies.stop, each)
     for page, start in enumerate(starts, 1):
         head = {"dataset": source.parent.name, "period": MONTH, "page": page, "pages": len(starts)}
-        head["total"] = len(rows) * copies
+        head["total"] = len(rows) * len(copies)
         with (target / f"page-{page:05d}.json").open("wb") as file:
             file.write(json.dumps(head)[:-1].encode() + b', "rows": [')
-            for number in range(start, min(copies, start + each)):
+            for number in range(start, min(copies.stop, start + each)):
                 file.write((b"," if number > start and rows else b"") + county.copy(number))
             file.write(b"]}\n")
 
 
-def _csv(source: Path, target: Path, copies: int) -> None:
+def _csv(source: Path, target: Path, copies: range) -> None:
     (path,) = source.glob("*.csv")
     header, _, body = path.read_bytes().partition(b"\n")
     # Not the lines: a text may hold some.
@@ -136,14 +138,14 @@ def _csv(source: Path, target: Path, copies: int) -> None:
     county = _Copies(body)
     each = max(1, CSV_ROWS // max(1, rows))
     listed = []
-    for part, start in enumerate(range(0, copies, each), 1):
+    for part, start in enumerate(range(copies.start, copies.stop, each), 1):
         made = target / f"{path.stem}-{part:03d}.csv"
         digest = hashlib.sha256()
         with made.open("wb") as file:
-            for piece in _pieces(header + b"\n", county, range(start, min(copies, start + each))):
+            for piece in _pieces(header + b"\n", county, range(start, min(copies.stop, start + each))):
                 file.write(piece)
                 digest.update(piece)
-        listed.append({"name": made.name, "rows": rows * min(each, copies - start), "sha256": digest.hexdigest()})
+        listed.append({"name": made.name, "rows": rows * min(each, copies.stop - start), "sha256": digest.hexdigest()})
     (target / "manifest.json").write_text(json.dumps({"files": listed}, ensure_ascii=False), encoding="utf-8")
 
 
@@ -153,19 +155,19 @@ def _pieces(header: bytes, county: _Copies, numbers: range) -> Iterator[bytes]:
         yield county.copy(number)
 
 
-def _workbooks(source: Path, target: Path, copies: int) -> None:
+def _workbooks(source: Path, target: Path, copies: range) -> None:
     (path,) = source.glob("*.xlsx")
     table = pd.read_excel(path, engine="calamine", dtype=object)
     rows = [
         [None if pd.isna(value) else value for value in values] for values in table.itertuples(index=False, name=None)
     ]
     each = max(1, SHEET_ROWS // max(1, len(rows)))
-    for part, start in enumerate(range(0, copies, each), 1):
+    for part, start in enumerate(range(copies.start, copies.stop, each), 1):
         book = xlsxwriter.Workbook(str(target / f"{path.stem}-{part:03d}.xlsx"), {"constant_memory": True})
         sheet = book.add_worksheet("Sheet1")
         sheet.write_row(0, 0, list(table.columns))
         row = 1
-        for number in range(start, min(copies, start + each)):
+        for number in range(start, min(copies.stop, start + each)):
             for values in rows:
                 for column, value in enumerate(values):
                     if isinstance(value, str):

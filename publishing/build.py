@@ -112,7 +112,9 @@ def _models(engine: str) -> Callable[..., Summary]:
         from publishing.spark.build import models_on_spark
 
         return models_on_spark
-    return dbt_build
+    from publishing import repeated
+
+    return repeated.models if repeated.is_on() else dbt_build
 
 
 def _restore_staged(home: Home) -> None:
@@ -175,6 +177,8 @@ def lay_inputs(
                 ],
             ),
         )
+        # In a county its units deliver together; in a region (package region) a county may have delivered nothing.
+        inputs.undelivered_areas(connection, [])
         inputs.run_row(connection, run_id, reason, releases.beijing_now(), digest, next_number(base))
         kept.record(connection, made_of)
         if new is not None:

@@ -67,13 +67,15 @@ def dbt_build(
     *,
     project: Path = DBT_PROJECT,
     select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
     engine: str = "duckdb",
 ) -> Summary:
     """Builds every model, seed and test of ``project`` (unit tests are of the code): in ``run_dir/warehouse.duckdb``,
     or with the engine ``spark`` in the Spark session of this process.
 
-    ``select``: only what these selectors of dbt name. ``progress`` is called with the name of each finished node.
+    ``select``: only what these selectors of dbt name, without what those of ``exclude`` do. ``progress`` is called with
+    the name of each finished node.
     Raises BuildFailed that names what failed and why.
     """
     with collector_paused():
@@ -108,6 +110,8 @@ def dbt_build(
     ]
     if select:
         arguments += ["--select", *select, "--indirect-selection", "empty"]
+    if exclude:
+        arguments += ["--exclude", *exclude]
     if dbt_vars:
         arguments += ["--vars", json.dumps(dbt_vars)]
     _told_only_what_is_kept()

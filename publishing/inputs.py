@@ -120,6 +120,12 @@ def staged_views(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequ
         connection.execute(f"CREATE VIEW staged.{quoted(dataset)} AS {parquet_select(paths, staged_columns(contract))}")
 
 
+def undelivered_areas(connection: duckdb.DuckDBPyConnection, rows: Iterable[Mapping[str, str]]) -> None:
+    """``staged.undelivered_areas``: period × area × unit for which the unit's own deliveries are not there."""
+    columns = {"period_code": "VARCHAR", "area": "VARCHAR", "unit_code": "VARCHAR"}
+    create_table(connection, "staged.undelivered_areas", records(columns, rows))
+
+
 def run_row(
     connection: duckdb.DuckDBPyConnection,
     run_id: str,

@@ -128,7 +128,7 @@ def _fill(
     from expectations import build_data_docs  # Great Expectations takes seconds to import
 
     def copy() -> None:
-        write_release_file(warehouse, folder / "warehouse.duckdb")
+        write_release_file(warehouse, folder / "warehouse.duckdb", state.get("schemas", settings.PUBLISHED_SCHEMAS))
         # The facts are large and in the warehouse file; `python -m publishing parquet` writes them where wanted.
         write_parquet(warehouse, folder / "parquet", ["marts"])
 

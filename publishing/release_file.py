@@ -14,8 +14,8 @@ from publishing.dictionary import dictionary
 from publishing.inputs import literal, quoted
 
 
-def write_release_file(source: Path, target: Path) -> None:
-    """Copies the tables of the published schemas from a run's warehouse into a new file at ``target``.
+def write_release_file(source: Path, target: Path, schemas: Sequence[str] = settings.PUBLISHED_SCHEMAS) -> None:
+    """Copies the tables of the published ``schemas`` from a run's warehouse into a new file at ``target``.
 
     Views become tables, described as the dbt project describes them; staging, inputs and anything else stay behind.
     Raises BuildFailed where the file is not complete in itself afterwards.
@@ -25,8 +25,8 @@ def write_release_file(source: Path, target: Path) -> None:
         connection.execute(
             f"ATTACH {literal(str(target))} AS published (STORAGE_VERSION {literal(settings.STORAGE_VERSION)})"
         )
-        relations = _relations(connection, "'run'", settings.PUBLISHED_SCHEMAS)
-        for schema in settings.PUBLISHED_SCHEMAS:
+        relations = _relations(connection, "'run'", schemas)
+        for schema in schemas:
             connection.execute(f"CREATE SCHEMA published.{schema}")
         for schema, table in relations:
             name = f"{quoted(schema)}.{quoted(table)}"
@@ -79,9 +79,11 @@ def _describe(connection: duckdb.DuckDBPyConnection, relations: list[tuple[str, 
         columns.setdefault((schema, table), set()).add(column)
     comments = []
     for relation in relations:
-        if relation not in described:
+        # A region's tables of all counties are those of one county, side by side.
+        entry = described.get(relation) or described.get(("marts", relation[1]))
+        if entry is None:
             continue
-        entry, name = described[relation], f"published.{quoted(relation[0])}.{quoted(relation[1])}"
+        name = f"published.{quoted(relation[0])}.{quoted(relation[1])}"
         if entry.description:
             comments.append(f"COMMENT ON TABLE {name} IS {literal(entry.description)}")
         comments += [

@@ -134,7 +134,7 @@ def test_models_read_only_the_layer_below() -> None:
     forbidden = {
         "core": r"ref\('(scored|ranked|unit_month|new_releases|releases)",
         "metrics": r"source\(|ref\('(stg_|scored|ranked)",
-        "scoring": r"ref\('stg_|source\('staged', '(?!delivered_months|requested_periods|run)",
+        "scoring": r"ref\('stg_|source\('staged', '(?!delivered_months|requested_periods|undelivered_areas|run)",
         "marts": r"ref\('(stg_|fct_)|source\('staged', '(?!run)",
     }
     for layer, pattern in forbidden.items():

@@ -129,3 +129,20 @@ assert unused <= set(sys.modules), unused - set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_librarys_expectation_gives_the_same_judgement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that keeps its configuration is in the registry, and judges as the library's own does."""
+    from great_expectations.expectations import registry
+    from great_expectations.expectations.core import ExpectColumnMaxToBeBetween
+
+    expectations = read_expectations("published")
+    measures = {each["kwargs"]["column"]: number % 3 for number, each in enumerate(expectations)}
+    ours, _ = judge("published", expectations, measures)
+    assert {each["status"] for each in ours} == {"passed", "failed"}
+    kept = registry.get_expectation_impl("expect_column_max_to_be_between")
+    assert kept is not ExpectColumnMaxToBeBetween and issubclass(kept, ExpectColumnMaxToBeBetween)
+    monkeypatch.setitem(
+        registry._registered_expectations, "expect_column_max_to_be_between", ExpectColumnMaxToBeBetween
+    )
+    assert judge("published", expectations, measures)[0] == ours

@@ -48,7 +48,7 @@ def run_models(
 
     frames = {
         "metrics.unit_month_metrics": counts,
-        "metrics.unit_month_vetoes": vetoes,
+        "metrics.unit_month_vetoes": vetoes.assign(share=1.0),
         "staged.delivered_months": pd.DataFrame(
             [(name, month) for name in CONTRACTS for month in sorted(set(counts["month_code"]))],
             columns=["dataset", "month"],

@@ -23,41 +23,68 @@ volumes as (
         and metrics.metric = areas.volume_metric
 ),
 
+vetoes as (
+    select
+        unit_code,
+        month_code,
+        area,
+        max(share) as share,
+        max(case when reason = 'serious_error' then reason end) as serious_error,
+        max(case when reason = 'backdated' then reason end) as backdated
+    from {{ ref('unit_month_vetoes') }}
+    group by unit_code, month_code, area
+),
+
 vetoed_months as (
     select
         periods.period_code,
         vetoes.unit_code,
         vetoes.area,
-        count(distinct vetoes.month_code) as vetoed_months,
-        max(case when vetoes.reason = 'serious_error' then vetoes.reason end) as serious_error,
-        max(case when vetoes.reason = 'backdated' then vetoes.reason end) as backdated
+        {{ ordered_sum('vetoes.share', 'vetoes.month_code') }} as vetoed_months,
+        max(vetoes.share) = 1 as has_veto,
+        max(vetoes.serious_error) as serious_error,
+        max(vetoes.backdated) as backdated
     from {{ ref('scored_periods') }} as periods
-    inner join {{ ref('unit_month_vetoes') }} as vetoes
-        on vetoes.month_code between periods.first_month and periods.last_month
+    inner join vetoes on vetoes.month_code between periods.first_month and periods.last_month
     group by periods.period_code, vetoes.unit_code, vetoes.area
+),
+
+delivered as (
+    select
+        sums.*,
+        areas.weight as weight_in_overall,
+        areas.months,
+        areas.volume_metric,
+        areas.minimum_volume,
+        areas.is_delivered and absent.unit_code is null as is_delivered,
+        absent.unit_code is not null as is_absent
+    from metric_sums as sums
+    inner join {{ ref('period_areas') }} as areas on sums.period_code = areas.period_code and sums.area = areas.area
+    left join {{ source('staged', 'undelivered_areas') }} as absent
+        on sums.period_code = absent.period_code
+        and sums.area = absent.area
+        and sums.unit_code = absent.unit_code
 ),
 
 judged as (
     select
         sums.*,
-        areas.weight as weight_in_overall,
         rules.minimum_coverage,
-        areas.is_delivered,
-        case when areas.is_delivered then sums.held_weight / sums.area_weight else 0 end as coverage,
-        cast(areas.months - coalesce(vetoed.vetoed_months, 0) as double) / areas.months as clean_share,
+        case when sums.is_delivered then sums.held_weight / sums.area_weight else 0 end as coverage,
+        cast(sums.months - coalesce(vetoed.vetoed_months, 0) as double) / sums.months as clean_share,
         case
-            when not areas.is_delivered then null
+            when not sums.is_delivered then null
             when vetoed.serious_error is not null and vetoed.backdated is not null
                 then vetoed.serious_error || ';' || vetoed.backdated
             else coalesce(vetoed.serious_error, vetoed.backdated)
         end as veto_reason,
+        sums.is_delivered and coalesce(vetoed.has_veto, false) as has_veto,
         case
-            when not areas.is_delivered then 'not_delivered'
-            when areas.volume_metric is not null and volumes.volume < areas.minimum_volume then 'insufficient_volume'
+            when not sums.is_delivered then 'not_delivered'
+            when sums.volume_metric is not null and volumes.volume < sums.minimum_volume then 'insufficient_volume'
             when sums.held_weight < rules.minimum_coverage * sums.area_weight then 'insufficient_coverage'
         end as empty_reason
-    from metric_sums as sums
-    inner join {{ ref('period_areas') }} as areas on sums.period_code = areas.period_code and sums.area = areas.area
+    from delivered as sums
     inner join {{ ref('rule_sets') }} as rules on sums.rule_set = rules.rule_set
     left join volumes
         on sums.period_code = volumes.period_code
@@ -97,7 +124,8 @@ overall as (
         {{ ordered_sum('weight_in_overall * score', 'area') }} as weighted,
         sqrt({{ ordered_sum('weight_in_overall * score_sd * weight_in_overall * score_sd', 'area') }}) as weighted_sd,
         min(minimum_coverage) as minimum_coverage,
-        max({{ one_if('veto_reason is not null') }}) = 1 as has_veto
+        min({{ one_if('is_absent') }}) = 1 as is_absent,
+        max({{ one_if('has_veto') }}) = 1 as has_veto
     from scored
     group by period_code, rule_set, unit_code, unit_group
 )
@@ -111,7 +139,7 @@ select
     score_sd,
     coverage,
     veto_reason,
-    veto_reason is not null as has_veto,
+    has_veto,
     case when score is null then empty_reason end as null_reason,
     -- What the score is made of, for rank_parts.sql.
     area_weight as full_weight,
@@ -131,7 +159,10 @@ select
     held_weight / all_weight as coverage,
     cast(null as string) as veto_reason,
     has_veto,
-    case when held_weight < minimum_coverage * all_weight then 'insufficient_coverage' end as null_reason,
+    case
+        when is_absent then 'not_delivered'
+        when held_weight < minimum_coverage * all_weight then 'insufficient_coverage'
+    end as null_reason,
     all_weight as full_weight,
     held_weight,
     cast(1 as double) as clean_share,

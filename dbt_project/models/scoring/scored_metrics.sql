@@ -4,7 +4,7 @@ with spine as (
     select
         areas.period_code,
         areas.rule_set,
-        areas.is_delivered,
+        areas.is_delivered and absent.unit_code is null as is_delivered,
         units.unit_code,
         units.unit_group,
         metrics.area,
@@ -18,6 +18,10 @@ with spine as (
     from {{ ref('period_areas') }} as areas
     inner join {{ ref('dim_metric') }} as metrics on areas.rule_set = metrics.rule_set and areas.area = metrics.area
     cross join {{ ref('dim_unit') }} as units
+    left join {{ source('staged', 'undelivered_areas') }} as absent
+        on areas.period_code = absent.period_code
+        and areas.area = absent.area
+        and units.unit_code = absent.unit_code
     where units.ranked
 ),
 
