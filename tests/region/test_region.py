@@ -94,9 +94,11 @@ def alone(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def by_dbt(story: Story, code: str) -> bool:
-    """Whether dbt itself made the county's newest build, and not what it had done for another."""
-    runs = story.region.home_of(story.region.chosen((code,))[0]).runs
-    return (max(each for each in runs.iterdir() if not each.name.startswith(".")) / "dbt").is_dir()
+    """Whether dbt itself built what the county serves, and not what it had done for another."""
+    home = story.region.home_of(story.region.chosen((code,))[0])
+    release = releases.served(home)
+    assert release is not None
+    return (home.runs / release.manifest["run_id"] / "dbt").is_dir()
 
 
 def test_a_county_gets_what_it_gets_alone(story: Story, alone: Home) -> None:
