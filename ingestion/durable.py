@@ -47,7 +47,7 @@ _IN_TEXT = re.compile("|".join(map(re.escape, _STORAGE_ERRORS.values())))
 
 
 #: How engines, and the dynamic linker of a library that is first needed now, say that memory is short.
-_NO_MEMORY = ("bad_alloc", "bad alloc", "failed to map segment from shared object")
+_NO_MEMORY = ("bad_alloc", "bad alloc", "Out of Memory Error", "failed to map segment from shared object")
 
 #: The module that errors of libraries in Rust say they are of (polars, where it finds no thread to begin with).
 _RUST = "pyo3_runtime"
@@ -55,8 +55,9 @@ _RUST = "pyo3_runtime"
 
 def storage_reason_in(text: str) -> str | None:
     """The system's words for a fault of the place of the state, where the text holds them."""
-    found = _IN_TEXT.search(text)
-    return found[0] if found else None
+    if found := _IN_TEXT.search(text):
+        return found[0]
+    return os.strerror(errno.ENOMEM) if any(word in text for word in _NO_MEMORY) else None
 
 
 def storage_reason(error: BaseException) -> str | None:
@@ -76,7 +77,7 @@ def storage_reason(error: BaseException) -> str | None:
                 return _SQLITE_ERRORS[code & 0xFF]
         engine = type(each).__module__.partition(".")[0] in ("duckdb", "_duckdb", "pyarrow", _RUST)
         if engine or isinstance(each, (OSError, RuntimeError, ImportError)):
-            if type(each).__name__ == "OutOfMemoryException" or any(word in str(each) for word in _NO_MEMORY):
+            if type(each).__name__ == "OutOfMemoryException":
                 return os.strerror(errno.ENOMEM)
             if "can't start new thread" in str(each) or "Resource temporarily unavailable" in str(each):
                 return "no more threads"

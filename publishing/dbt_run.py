@@ -144,7 +144,9 @@ def dbt_build(
             shown.append(f"… and {more} more, see {target / 'dbt.log'}")
         told = "\n  ".join([f"dbt: {counts}", *shown])
         # A full disk is no fault of a model, and may have room at the next try.
-        raise StorageFailed(told) if storage_reason_in(told) else BuildFailed(told)
+        if reason := storage_reason_in(told):
+            raise StorageFailed(told if reason in told else f"{told}\n  {reason}")
+        raise BuildFailed(told)
     _keep_cache(home, project, engine, target)
     return summary
 

@@ -42,7 +42,7 @@ from faults.judge import EXACT, REFUSE, WRONG, Verdict
 from faults.trial import trial, verdict
 from faults.variants import Variant
 from faults.workplace import Workplace
-from ingestion.durable import naming_storage_faults, storage_reason, temporary_beside
+from ingestion.durable import naming_storage_faults, storage_reason, storage_reason_in, temporary_beside
 from ingestion.errors import StorageFailed
 from ingestion.home import PROJECT, Home
 from ingestion.ledger import Decision, Ledger, NewAttempt
@@ -351,6 +351,12 @@ def test_sqlite_says_it_by_its_code(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError) as raised:
         connection.execute("insert into t values (zeroblob(100000))")
     assert storage_reason(raised.value) == "No space left on device"
+
+
+def test_want_of_memory_is_told_from_what_a_model_failed_of() -> None:
+    told = "model cases: Runtime Error / Out of Memory Error: Failed to allocate block of … bytes (bad allocation)"
+    assert storage_reason_in(told) == "Cannot allocate memory"
+    assert storage_reason_in("model cases: Binder Error: no column memory") is None
 
 
 def test_sqlite_has_one_word_for_all_that_keeps_it_from_a_file(tmp_path: Path) -> None:
