@@ -89,6 +89,10 @@ def storage_reason(error: BaseException) -> str | None:
     return None
 
 
+#: What to do about a fault of the place of the state.
+REMEDY = "What was there before is untouched; give the home room, rights and limits, then run this again"
+
+
 def naming_storage_faults(what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """For the entry points of a task: an error of the place of the state becomes StorageFailed with its reason.
 
@@ -108,10 +112,7 @@ def naming_storage_faults(what: str) -> Callable[[Callable[P, R]], Callable[P, R
                 reason = storage_reason(error) if told else None
                 if reason is None:
                     raise
-            raise StorageFailed(
-                f"{what}: {reason}. What was there before is untouched; give the home room, rights and limits, "
-                "then run this again"
-            )
+            raise StorageFailed(f"{what}: {reason}. {REMEDY}")
 
         return guarded
 

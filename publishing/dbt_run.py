@@ -16,7 +16,7 @@ from typing import Any
 
 import lineage
 from ingestion.collector import collector_paused
-from ingestion.durable import storage_reason, storage_reason_in, temporary_beside
+from ingestion.durable import REMEDY, storage_reason, storage_reason_in, temporary_beside
 from ingestion.errors import BuildFailed, StorageFailed
 from ingestion.home import PROJECT, Home
 from ingestion.profile import county, delivered_datasets
@@ -134,7 +134,7 @@ def dbt_build(
     results = getattr(outcome.result, "results", None)
     if results is None:
         if outcome.exception and (reason := storage_reason(outcome.exception)):
-            raise StorageFailed(f"dbt did not start: {reason}")
+            raise StorageFailed(f"dbt did not start: {reason}. {REMEDY}")
         raise BuildFailed(f"dbt did not start: {without_values(str(outcome.exception or 'no result'))}")
     summary = summarise(results)
     if summary.failures or not outcome.success:
@@ -145,7 +145,7 @@ def dbt_build(
         told = "\n  ".join([f"dbt: {counts}", *shown])
         # A full disk is no fault of a model, and may have room at the next try.
         if reason := storage_reason_in(told):
-            raise StorageFailed(told if reason in told else f"{told}\n  {reason}")
+            raise StorageFailed(f"{told}\n  {reason}. {REMEDY}")
         raise BuildFailed(told)
     _keep_cache(home, project, engine, target)
     return summary

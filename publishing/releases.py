@@ -37,6 +37,11 @@ class Release:
     def warehouse(self) -> Path:
         return self.path / "warehouse.duckdb"
 
+    @property
+    def periods(self) -> set[str]:
+        """Codes of the periods that it has ranking tables of (``<period>/<area>`` in the manifest)."""
+        return {table.partition("/")[0] for table in self.manifest.get("tables", {})}
+
 
 def beijing_now() -> dt.datetime:
     """Now as Beijing wall time, whole seconds, without zone: how every time in the warehouse is written."""

@@ -12,6 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -148,12 +149,6 @@ def _large(
     import highspy  # only where something is small
     import numpy as np
 
-    class Quiet(highspy.Highs):
-        """Asked for no call back, which the library would announce on standard output."""
-
-        def enableCallbacks(self) -> None:
-            pass
-
     at = {cell: place for place, cell in enumerate(names)}
     rows = [
         [(at[cell], sign) for cell, sign in ((whole, 1.0), *((part, -1.0) for part in parts)) if cell in at]
@@ -168,7 +163,7 @@ def _large(
     programme.a_matrix_.start_ = np.cumsum([0, *map(len, rows)])
     programme.a_matrix_.index_ = [n for row in rows for n, _ in row]
     programme.a_matrix_.value_ = [sign for row in rows for _, sign in row]
-    solver = Quiet()
+    solver = _quiet_solver()()
     # From one answer to the next: the primal simplex, without reducing the programme. What has no end proves nothing.
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("presolve", "off")
@@ -190,6 +185,19 @@ def _large(
         for n in found:
             left.pop(n, None)
     return fine
+
+
+@cache
+def _quiet_solver() -> type[Any]:
+    import highspy
+
+    class Quiet(highspy.Highs):
+        """Asked for no call back, which the library would announce on standard output."""
+
+        def enableCallbacks(self) -> None:
+            pass
+
+    return Quiet
 
 
 def _connected(sums: Sequence[Sum[Cell]], hidden: set[Cell]) -> Iterator[tuple[list[Cell], list[Sum[Cell]]]]:

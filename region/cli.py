@@ -157,7 +157,7 @@ def _served(region: Region, county: County) -> tuple[str, str]:
         return "[red]damaged 损坏[/red]", escape(str(error))
     if release is None:
         return "—", "—"
-    return str(release.number), max(release.manifest["tables"], key=lambda code: (code[-7:], len(code)), default="—")
+    return str(release.number), max(release.periods, key=lambda code: (code[-7:], len(code)), default="—")
 
 
 def _last(said: dict, county: County) -> str:

@@ -211,7 +211,7 @@ def _publish(home: Home, task: CountyTask, told: Told, failures: list[TongbaoErr
             failures.append(BadParameter("no period has all its deliveries"))
         return None
     base = releases.newest(home)
-    known = base is not None and not task.full and set(found.publish) <= base.manifest["tables"].keys()
+    known = base is not None and not task.full and set(found.publish) <= base.periods
     if known and base and base.manifest["input_digest"] == input_digest(home):
         return None
     told("build")

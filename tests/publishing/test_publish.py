@@ -114,7 +114,7 @@ def test_decisions_about_small_cells_are_taken_over_whole_only(home: Home) -> No
     assert _decided(release)
     path = release.path / WITHHELD_FILE
     path.chmod(0o644)
-    path.write_text("{}")
+    path.write_text('{"another year": {"metrics": [], "totals": []}}')
     assert _decided(release) == _decided(None) == {}
 
 

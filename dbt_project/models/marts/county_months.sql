@@ -8,6 +8,4 @@ select
     cast(sum(numerator) as bigint) as numerator,
     cast(sum(denominator) as bigint) as denominator
 from {{ ref('unit_month_metrics') }}
--- What has no month (a time that nobody gave) is in no period.
-where month_code is not null
 group by month_code, known_month, area, metric

@@ -1,6 +1,7 @@
 -- Grain: computed period × area × figure: the county's figures, over all units (the operator and UNMAPPED included).
 -- A figure is a metric summed over the units, a count, or a part `<whole>/<dimension>=<part>` whose numerators add up
--- to the whole's. value is the share where there is a denominator, else the count.
+-- to the whole's. value is the share where there is a denominator, else the count. A region adds its counties' up: a
+-- figure whose denominator is no such sum is named in region/warehouse.py, too.
 with periods as (
     select * from {{ ref('scored_periods') }}
 ),
