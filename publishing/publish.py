@@ -12,6 +12,7 @@ import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,8 @@ def _fill(
         tables = made_of(warehouse, withheld)
         kept = _keep_tables(base, folder / "tables", tables) if base else set()
         write_tables(warehouse, folder / "tables", tables.keys() - kept, withheld)
-        build_data_docs(home, folder / "data_docs")
+        pages: dict[str, str] = {}
+        build_data_docs(home, folder / "data_docs", partial(_keep_page, base, folder / "data_docs", pages))
         copied.result()
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
@@ -153,6 +155,7 @@ def _fill(
         "releases": new,
         "input_digest": state["input_digest"],
         "tables": tables,
+        "pages": pages,
         "files": {
             path.relative_to(folder).as_posix(): {"sha256": sha256_of(path), "bytes": path.stat().st_size}
             for path in files
@@ -194,6 +197,22 @@ def _keep_tables(base: releases.Release, folder: Path, tables: dict[str, str]) -
         for path, _ in known[table]:
             link_or_copy(path, target.with_name(path.name))
     return kept
+
+
+def _keep_page(base: releases.Release | None, folder: Path, pages: dict[str, str], name: str, made_of: str) -> bool:
+    """Notes what the page of Data Docs is made of, and links it where the release before has one made of the same.
+
+    One that is not what the manifest says is not handed on.
+    """
+    pages[name] = made_of
+    if base is None or base.manifest.get("pages", {}).get(name) != made_of:
+        return False
+    path = base.path / folder.name / name
+    sealed = base.manifest["files"].get(f"{folder.name}/{name}")
+    if sealed is None or not path.is_file() or sha256_of(path) != sealed["sha256"]:
+        return False
+    link_or_copy(path, folder / name)
+    return True
 
 
 def _prune_runs(home: Home, keep: Path) -> None:
