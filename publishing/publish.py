@@ -129,7 +129,9 @@ def _fill(
     from expectations import build_data_docs  # Great Expectations takes seconds to import
 
     def copy() -> None:
-        write_release_file(warehouse, folder / "warehouse.duckdb", state.get("schemas", settings.PUBLISHED_SCHEMAS))
+        schemas = state.get("schemas", settings.PUBLISHED_SCHEMAS)
+        served = folder / "warehouse.duckdb"
+        write_release_file(warehouse, served, schemas, continues=_copied(base, served))
         # The facts are large and in the warehouse file; `python -m publishing parquet` writes them where wanted.
         write_parquet(warehouse, folder / "parquet", ["marts"])
 
@@ -163,6 +165,14 @@ def _fill(
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
     fsync_tree(folder)
+
+
+def _copied(base: releases.Release | None, target: Path) -> bool:
+    """Copies the file of the release before to ``target``; False where it is not as it was published."""
+    if base is None or not base.warehouse.is_file():
+        return False
+    shutil.copyfile(base.warehouse, target)
+    return sha256_of(target) == base.manifest["files"].get("warehouse.duckdb", {}).get("sha256")
 
 
 def _decided(base: releases.Release | None) -> dict[str, Withheld]:
