@@ -42,6 +42,7 @@ def write_release_file(
         there = set(_relations(connection, "'published'"))
         for schema, table in there - _FACTS.keys():
             connection.execute(f"DROP TABLE published.{quoted(schema)}.{quoted(table)}")
+        connection.execute("CHECKPOINT published")  # the room of what was dropped is used again
         for schema in schemas:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS published.{schema}")
         for schema, table in relations:
