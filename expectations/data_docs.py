@@ -6,8 +6,10 @@ deliveries and figures. They are made from the same results and hold no script a
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +59,14 @@ WORDS = {
 }
 
 
-def build_data_docs(home: Home, out_dir: Path) -> Path:
+def build_data_docs(
+    home: Home, out_dir: Path, take_over: Callable[[str, str], bool] = lambda name, made_of: False
+) -> Path:
     """Write the pages of the newest result of every dataset and month and of the newest runs; returns ``index.html``.
 
     ``out_dir`` is made where it is absent. Nothing in a page names a resource of the network, and nothing holds more
-    than the results do: figures, and business keys of failing rows.
+    than the results do: figures, and business keys of failing rows. ``take_over`` is called with a result's page and
+    the hex SHA-256 of all that it is made of; where it has put a page made of the same there, none is written.
     """
     out_dir = Path(out_dir)
     (out_dir / "results").mkdir(parents=True, exist_ok=True)
@@ -70,12 +75,24 @@ def build_data_docs(home: Home, out_dir: Path) -> Path:
     )
     environment.filters |= {"word": lambda name: WORDS.get(name, name), "figure": store.figure, "bounds": store.bounds}
     pages = [_page(result) for result in _shown(store.results(home))]
+    template, code = environment.get_template("result.html.j2"), _code()
     for page in pages:
-        _write(out_dir / page["href"], environment.get_template("result.html.j2").render(page=page))
+        made_of = code.copy()
+        made_of.update(json.dumps(page["result"], sort_keys=True).encode())
+        if not take_over(page["href"], made_of.hexdigest()):
+            _write(out_dir / page["href"], template.render(page=page))
     index = out_dir / "index.html"
     by_edge = {edge: [page for page in pages if page["result"]["edge"] == edge] for edge in ("published", "load")}
     _write(index, environment.get_template("index.html.j2").render(by_edge=by_edge))
     return index
+
+
+def _code() -> Any:
+    """The digest of what makes a page out of a result."""
+    digest = hashlib.sha256(jinja2.__version__.encode())
+    for path in (Path(__file__), Path(store.__file__), *sorted(TEMPLATES.iterdir())):
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest
 
 
 def _shown(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

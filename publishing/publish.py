@@ -12,6 +12,7 @@ import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,9 @@ def _fill(
     from expectations import build_data_docs  # Great Expectations takes seconds to import
 
     def copy() -> None:
-        write_release_file(warehouse, folder / "warehouse.duckdb", state.get("schemas", settings.PUBLISHED_SCHEMAS))
+        schemas = state.get("schemas", settings.PUBLISHED_SCHEMAS)
+        served = folder / "warehouse.duckdb"
+        write_release_file(warehouse, served, schemas, continues=_copied(base, served))
         # The facts are large and in the warehouse file; `python -m publishing parquet` writes them where wanted.
         write_parquet(warehouse, folder / "parquet", ["marts"])
 
@@ -141,7 +144,8 @@ def _fill(
         tables = made_of(warehouse, withheld)
         kept = _keep_tables(base, folder / "tables", tables) if base else set()
         write_tables(warehouse, folder / "tables", tables.keys() - kept, withheld)
-        build_data_docs(home, folder / "data_docs")
+        pages: dict[str, str] = {}
+        build_data_docs(home, folder / "data_docs", partial(_keep_page, base, folder / "data_docs", pages))
         copied.result()
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
@@ -153,6 +157,7 @@ def _fill(
         "releases": new,
         "input_digest": state["input_digest"],
         "tables": tables,
+        "pages": pages,
         "files": {
             path.relative_to(folder).as_posix(): {"sha256": sha256_of(path), "bytes": path.stat().st_size}
             for path in files
@@ -160,6 +165,14 @@ def _fill(
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
     fsync_tree(folder)
+
+
+def _copied(base: releases.Release | None, target: Path) -> bool:
+    """Copies the file of the release before to ``target``; False where it is not as it was published."""
+    if base is None or not base.warehouse.is_file():
+        return False
+    shutil.copyfile(base.warehouse, target)
+    return sha256_of(target) == base.manifest["files"].get("warehouse.duckdb", {}).get("sha256")
 
 
 def _decided(base: releases.Release | None) -> dict[str, Withheld]:
@@ -194,6 +207,22 @@ def _keep_tables(base: releases.Release, folder: Path, tables: dict[str, str]) -
         for path, _ in known[table]:
             link_or_copy(path, target.with_name(path.name))
     return kept
+
+
+def _keep_page(base: releases.Release | None, folder: Path, pages: dict[str, str], name: str, made_of: str) -> bool:
+    """Notes what the page of Data Docs is made of, and links it where the release before has one made of the same.
+
+    One that is not what the manifest says is not handed on.
+    """
+    pages[name] = made_of
+    if base is None or base.manifest.get("pages", {}).get(name) != made_of:
+        return False
+    path = base.path / folder.name / name
+    sealed = base.manifest["files"].get(f"{folder.name}/{name}")
+    if sealed is None or not path.is_file() or sha256_of(path) != sealed["sha256"]:
+        return False
+    link_or_copy(path, folder / name)
+    return True
 
 
 def _prune_runs(home: Home, keep: Path) -> None:

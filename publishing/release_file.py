@@ -13,29 +13,91 @@ from publishing import settings
 from publishing.dictionary import dictionary
 from publishing.inputs import literal, quoted
 
+#: The facts that are most of the file: table -> its key, and the keys that the run has computed anew (publishing.kept).
+_FACTS = {
+    ("core", "fct_cases"): ("case_no", "staged.touched_cases"),
+    ("core", "fct_case_reviews"): ("review_no", "staged.touched_reviews"),
+}
 
-def write_release_file(source: Path, target: Path, schemas: Sequence[str] = settings.PUBLISHED_SCHEMAS) -> None:
+
+def write_release_file(
+    source: Path, target: Path, schemas: Sequence[str] = settings.PUBLISHED_SCHEMAS, *, continues: bool = False
+) -> None:
     """Copies the tables of the published ``schemas`` from a run's warehouse into a new file at ``target``.
 
     Views become tables, described as the dbt project describes them; staging, inputs and anything else stay behind.
+    ``continues``: a copy of the earlier release's file lies at ``target``. Its facts stay in it and only the rows that
+    the run has computed anew are replaced. Where that does not come to the run's rows, or the run took nothing over
+    (as after an erasure), the file is begun anew and keeps no block of the earlier one.
     Raises BuildFailed where the file is not complete in itself afterwards.
     """
     with engine.connect() as connection:
         connection.execute(f"ATTACH {literal(str(source))} AS run (READ_ONLY)")
-        connection.execute(
-            f"ATTACH {literal(str(target))} AS published (STORAGE_VERSION {literal(settings.STORAGE_VERSION)})"
-        )
+        if not (continues and _carried(connection, target)):
+            target.unlink(missing_ok=True)
+            connection.execute(
+                f"ATTACH {literal(str(target))} AS published (STORAGE_VERSION {literal(settings.STORAGE_VERSION)})"
+            )
         relations = _relations(connection, "'run'", schemas)
+        there = set(_relations(connection, "'published'"))
+        for schema, table in there - _FACTS.keys():
+            connection.execute(f"DROP TABLE published.{quoted(schema)}.{quoted(table)}")
+        connection.execute("CHECKPOINT published")  # the room of what was dropped is used again
         for schema in schemas:
-            connection.execute(f"CREATE SCHEMA published.{schema}")
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS published.{schema}")
         for schema, table in relations:
-            name = f"{quoted(schema)}.{quoted(table)}"
-            connection.execute(f"CREATE TABLE published.{name} AS SELECT * FROM run.{name}")
+            if (schema, table) not in there & _FACTS.keys():
+                name = f"{quoted(schema)}.{quoted(table)}"
+                connection.execute(f"CREATE TABLE published.{name} AS SELECT * FROM run.{name}")
         _describe(connection, relations)
         connection.execute("CHECKPOINT published")
         connection.execute("DETACH published")
     if target.with_name(target.name + ".wal").exists():
         raise BuildFailed("the release file kept a write-ahead log after its checkpoint")
+
+
+def _carried(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
+    """Attaches the copy and brings its facts to the run's; False, and nothing attached, where it cannot be."""
+    connection.execute(f"ATTACH {literal(str(target))} AS published")
+    try:
+        row = connection.execute(
+            "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'published'"
+        ).fetchone()
+        is_ours = row is not None and str(row[0]).startswith(settings.STORAGE_VERSION)
+        if is_ours and all(_carry(connection, schema, table) for schema, table in _FACTS):
+            return True
+    except duckdb.CatalogException:  # one of the two does not hold the tables
+        pass
+    connection.execute("DETACH published")
+    return False
+
+
+def _carry(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    """Replaces the touched rows of a table of facts; False where it has other rows than the run's all the same."""
+    key, touched = _FACTS[schema, table]
+    name, changed = f"{schema}.{table}", f"{key} IN (SELECT {key} FROM run.{touched})"
+    if _columns(connection, "published", schema, table) != _columns(connection, "run", schema, table):
+        return False
+    connection.execute(f"DELETE FROM published.{name} WHERE {changed}")
+    connection.execute(f"INSERT INTO published.{name} SELECT * FROM run.{name} WHERE {changed}")
+    return _same_rows(connection, name)
+
+
+def _same_rows(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Looks at every row, also those that are taken to be as before: the sum of their hashes has no order."""
+    one, other = (
+        connection.execute(f"SELECT count(*), sum(hash(facts)::HUGEINT) FROM {base}.{name} AS facts").fetchone()
+        for base in ("published", "run")
+    )
+    return one == other
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, base: str, schema: str, table: str) -> list[tuple[str, str]]:
+    return connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() "
+        "WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index",
+        [base, schema, table],
+    ).fetchall()
 
 
 def storage_version(warehouse: Path) -> str:
@@ -60,12 +122,15 @@ def write_parquet(warehouse: Path, folder: Path, schemas: Sequence[str]) -> list
     return written
 
 
-def _relations(connection: duckdb.DuckDBPyConnection, catalog: str, schemas: Sequence[str]) -> list[tuple[str, str]]:
-    """(schema, table) of the catalog's tables and views in these schemas, sorted."""
+def _relations(
+    connection: duckdb.DuckDBPyConnection, catalog: str, schemas: Sequence[str] | None = None
+) -> list[tuple[str, str]]:
+    """(schema, table) of the catalog's tables and views in these schemas, or all, sorted."""
     return connection.execute(
         "SELECT table_schema, table_name FROM information_schema.tables "
-        f"WHERE table_catalog = {catalog} AND list_contains(?, table_schema) ORDER BY ALL",
-        [list(schemas)],
+        f"WHERE table_catalog = {catalog} AND ($1::VARCHAR[] IS NULL OR list_contains($1::VARCHAR[], table_schema)) "
+        "ORDER BY ALL",
+        [None if schemas is None else list(schemas)],
     ).fetchall()
 
 

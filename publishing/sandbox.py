@@ -34,6 +34,8 @@ class Plugin(BasePlugin):
         warehouse = Path(os.environ[WAREHOUSE_VARIABLE])
         for name, value in engine.bounds(warehouse).items():
             conn.execute(f"SET {name} = ?", [value])
+        # Every statement over a dataset opens its file of each month; none of them changes while a build goes on.
+        conn.execute("SET parquet_metadata_cache = true")
         attach(conn, warehouse)
         lock(conn, os.environ[FOLDERS_VARIABLE].split(os.pathsep))
 

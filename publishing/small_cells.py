@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import duckdb
 
@@ -55,52 +55,58 @@ def suppress(cells: Mapping[Cell, float], sums: Iterable[Sum[Cell]], threshold: 
     as the threshold. Until it is, the smallest cell of its sums is hidden too. A whole that is no cell is not printed.
     """
     known = [(whole, [part for part in parts if part in cells]) for whole, parts in sums if whole in cells]
+    touching: dict[Cell, list[int]] = defaultdict(list)
+    for place, (whole, parts) in enumerate(known):
+        for cell in (whole, *parts):
+            touching[cell].append(place)
+    lines = _Lines(cells, known, touching)
     small = {cell for cell, value in cells.items() if 0 < value < threshold}
     hidden = set(small)
-    _hide_within_sums(cells, known, hidden, threshold)
-    group_of = _apart(known)
+    _hide_within_sums(lines, hidden, hidden, threshold)
     # What can be large with some cells hidden can be so with more of them hidden: it is not asked again.
     large: set[Cell] = set()
-    while told := _told(cells, known, hidden, small - large, threshold, large):
+    proofs: dict[Cell, set[int]] = {}
+    while told := _told(lines, hidden, small - large, threshold, large, proofs):
+        before = hidden.copy()
         # One more is hidden for each that is told, the smallest first.
-        before = len(hidden)
+        more: set[Cell] = set()
         for among, number in told:
-            others = {cell for cell in among if cells[cell] > 0} - hidden
-            hidden.update(heapq.nsmallest(number, others, key=lambda cell: (cells[cell], str(cell))))
-        if len(hidden) == before:  # all that anybody is behind is hidden already
+            others = {cell for cell in among if cells[cell] > 0} - hidden - more
+            more.update(heapq.nsmallest(number, others, key=lambda cell: (cells[cell], str(cell))))
+        if not more:  # all that anybody is behind is hidden already
             break
-        # Of sums that share no cell with these, direct or by others, nothing more is to be learnt.
-        open_groups = {group_of[among[0]] for among, _ in told}
-        known = [line for line in known if group_of[line[0]] in open_groups]
-        _hide_within_sums(cells, known, hidden, threshold)
+        hidden |= more
+        _hide_within_sums(lines, hidden, more, threshold)
+        changed = set(lines.of(hidden - before))
+        proofs = {cell: proof for cell, proof in proofs.items() if proof.isdisjoint(changed)}
     return hidden
 
 
-def _apart(sums: Sequence[Sum[Cell]]) -> dict[Cell, Cell]:
-    """Each cell of the sums with one that stands for all it is tied to: a year's figures are tied to no other's."""
-    root: dict[Cell, Cell] = {}
+@dataclass(frozen=True)
+class _Lines(Generic[Cell]):
+    """The sums of some cells, and the places of those that each cell is in."""
 
-    def find(cell: Cell) -> Cell:
-        while root[cell] != cell:
-            root[cell] = cell = root[root[cell]]
-        return cell
+    cells: Mapping[Cell, float]
+    sums: Sequence[Sum[Cell]]
+    touching: Mapping[Cell, Sequence[int]]
 
-    for whole, parts in sums:
-        top = find(root.setdefault(whole, whole))
-        for part in parts:
-            root[find(root.setdefault(part, part))] = top
-    return {cell: find(cell) for cell in root}
+    def cells_of(self, place: int) -> tuple[Cell, ...]:
+        """The whole and the parts of a sum."""
+        whole, parts = self.sums[place]
+        return (whole, *parts)
+
+    def of(self, cells: Iterable[Cell]) -> list[int]:
+        """Places of the sums that hold any of these, ascending."""
+        return sorted({place for cell in cells for place in self.touching.get(cell, ())})
 
 
-def _hide_within_sums(
-    cells: Mapping[Cell, float], sums: Sequence[Sum[Cell]], hidden: set[Cell], threshold: int
-) -> None:
-    """What a sum asks for by itself: its k hidden parts add up to ``threshold + k - 1``, so that each can be large."""
-    touching: dict[Cell, list[int]] = defaultdict(list)
-    for place, (whole, parts) in enumerate(sums):
-        for cell in (whole, *parts):
-            touching[cell].append(place)
-    waiting = [place for place, (whole, parts) in enumerate(sums) if not hidden.isdisjoint((whole, *parts))]
+def _hide_within_sums(lines: _Lines[Cell], hidden: set[Cell], since: Iterable[Cell], threshold: int) -> None:
+    """What a sum asks for by itself: its k hidden parts add up to ``threshold + k - 1``, so that each can be large.
+
+    ``since``: what was hidden since all sums had what they ask for; those that hold none of it still have it.
+    """
+    cells, sums = lines.cells, lines.sums
+    waiting = lines.of(since)
     while waiting:
         whole, parts = sums[waiting.pop()]
         unknown = [part for part in parts if part in hidden]
@@ -116,53 +122,62 @@ def _hide_within_sums(
             continue
         chosen = min(others, key=lambda part: (cells[part], str(part))) if others else whole
         hidden.add(chosen)
-        waiting += touching[chosen]
+        waiting += lines.touching[chosen]
 
 
 def _told(
-    cells: Mapping[Cell, float],
-    sums: Sequence[Sum[Cell]],
+    lines: _Lines[Cell],
     hidden: set[Cell],
     small: set[Cell],
     threshold: int,
     large: set[Cell],
+    proofs: dict[Cell, set[int]],
 ) -> list[tuple[list[Cell], int]]:
-    """Cells of sums that are tied together by what is hidden, and how many small cells among them cannot be as large as
-    the threshold, given what is printed. Those that can are added to ``large``."""
+    """Cells of sums that are tied together by what is hidden, and how many cells of ``small`` among them cannot be as
+    large as the threshold, given what is printed. Those that can are added to ``large``, the others to ``proofs``, with
+    the places of the sums that prove it; what is in it already is not asked."""
     told = []
-    for names, lines in _connected(sums, hidden):
-        asked = [place for place, name in enumerate(names) if name in small]
-        if not asked:
-            continue
-        fine = _large(cells, names, lines, asked, threshold)
+    for names, places in _connected(lines, hidden, small):
+        asked = {place: name for place, name in enumerate(names) if name in small}
+        open_ = [place for place, name in asked.items() if name not in proofs]
+        fine, proven = _large(lines, names, places, open_, threshold) if open_ else (set(), {})
         large.update(names[place] for place in fine)
+        proofs.update((names[place], proof) for place, proof in proven.items())
         if number := len(asked) - len(fine):
-            told.append(([cell for whole, parts in lines for cell in (whole, *parts)], number))
+            told.append(([cell for place in places for cell in lines.cells_of(place)], number))
     return told
 
 
 def _large(
-    cells: Mapping[Cell, float], names: list[Cell], sums: list[Sum[Cell]], asked: list[int], threshold: int
-) -> set[int]:
-    """The places of those asked for (of ``names``, hidden cells) that can be as large as the threshold: what is hidden
-    may be anything from 1 on by which the sums hold. Each is made as large as it can be, from the answer before on."""
+    lines: _Lines[Cell], names: list[Cell], places: list[int], asked: list[int], threshold: int
+) -> tuple[set[int], dict[int, set[int]]]:
+    """Those of ``asked`` (places in ``names``, which are hidden) that can be as large as the threshold: what is hidden
+    may be anything from 1 on by which the sums hold. Each is made as large as it can be, from the answer before on.
+
+    Of the others the sums that keep them small, whatever becomes of the rest: those with a price in the answer.
+    """
     import highspy  # only where something is small
     import numpy as np
 
     at = {cell: place for place, cell in enumerate(names)}
-    rows = [
-        [(at[cell], sign) for cell, sign in ((whole, 1.0), *((part, -1.0) for part in parts)) if cell in at]
-        for whole, parts in sums
-    ]
+    starts, columns, signs, right = [0], [], [], []
+    for each in places:
+        whole, parts = lines.sums[each]
+        total = 0.0
+        for cell, sign in ((whole, 1.0), *((part, -1.0) for part in parts)):
+            if (place := at.get(cell)) is not None:
+                columns.append(place)
+                signs.append(sign)
+                total += sign * lines.cells[cell]
+        starts.append(len(columns))
+        right.append(total)
     programme = highspy.HighsLp()
-    programme.num_col_, programme.num_row_ = len(names), len(rows)
+    programme.num_col_, programme.num_row_ = len(names), len(places)
     programme.col_cost_ = np.zeros(len(names))
     programme.col_lower_, programme.col_upper_ = np.ones(len(names)), np.full(len(names), np.inf)
-    programme.row_lower_ = programme.row_upper_ = [sum(sign * cells[names[n]] for n, sign in row) for row in rows]
+    programme.row_lower_ = programme.row_upper_ = right
     programme.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    programme.a_matrix_.start_ = np.cumsum([0, *map(len, rows)])
-    programme.a_matrix_.index_ = [n for row in rows for n, _ in row]
-    programme.a_matrix_.value_ = [sign for row in rows for _, sign in row]
+    programme.a_matrix_.start_, programme.a_matrix_.index_, programme.a_matrix_.value_ = starts, columns, signs
     solver = _quiet_solver()()
     # From one answer to the next: the primal simplex, without reducing the programme. What has no end proves nothing.
     solver.setOptionValue("output_flag", False)
@@ -170,7 +185,9 @@ def _large(
     solver.setOptionValue("simplex_strategy", 4)
     solver.setOptionValue("simplex_iteration_limit", 100_000)
     solver.passModel(programme)
-    left, fine = dict.fromkeys(asked), set()
+    left = dict.fromkeys(asked)
+    fine: set[int] = set()
+    proven: dict[int, set[int]] = {}
     while left:
         place, _ = left.popitem()
         solver.changeColCost(place, -1.0)
@@ -178,13 +195,16 @@ def _large(
         found = [place] if solver.getModelStatus() == highspy.HighsModelStatus.kUnbounded else []
         if solver.getModelStatus() == highspy.HighsModelStatus.kOptimal:
             # Any that is large in some answer can be, asked or not.
-            answer = np.asarray(solver.getSolution().col_value)
+            solution = solver.getSolution()
+            answer = np.asarray(solution.col_value)
             found = [n for n in np.flatnonzero(answer >= threshold - 1e-6).tolist() if n == place or n in left]
+            if place not in found:
+                proven[place] = {places[row] for row in np.flatnonzero(np.abs(solution.row_dual) > 1e-9).tolist()}
         solver.changeColCost(place, 0.0)
         fine.update(found)
         for n in found:
             left.pop(n, None)
-    return fine
+    return fine, proven
 
 
 @cache
@@ -200,29 +220,27 @@ def _quiet_solver() -> type[Any]:
     return Quiet
 
 
-def _connected(sums: Sequence[Sum[Cell]], hidden: set[Cell]) -> Iterator[tuple[list[Cell], list[Sum[Cell]]]]:
-    """Hidden cells that sums tie together, with those sums: what can be looked at apart from the rest."""
-    of_cell: dict[Cell, list[int]] = defaultdict(list)
-    for place, (whole, parts) in enumerate(sums):
-        for cell in hidden.intersection((whole, *parts)):
-            of_cell[cell].append(place)
-    seen: set[int] = set()
-    for start in [place for places in of_cell.values() for place in places]:
+def _connected(lines: _Lines[Cell], hidden: set[Cell], asked: Iterable[Cell]) -> list[tuple[list[Cell], list[int]]]:
+    """Hidden cells that sums tie together, those asked for among them, with the places of those sums: what can be
+    looked at apart from the rest. In the order of their first sums."""
+    found, seen = [], set[int]()
+    for start in lines.of(asked):
         if start in seen:
             continue
         seen.add(start)
         names: dict[Cell, None] = {}
-        reached, lines = [start], []
+        reached, places = [start], []
         while reached:
-            whole, parts = sums[reached.pop()]
-            lines.append((whole, parts))
-            for cell in (whole, *parts):
+            place = reached.pop()
+            places.append(place)
+            for cell in lines.cells_of(place):
                 if cell in hidden and cell not in names:
                     names[cell] = None
-                    more = [place for place in of_cell[cell] if place not in seen]
+                    more = [each for each in lines.touching[cell] if each not in seen]
                     seen.update(more)
                     reached += more
-        yield list(names), lines
+        found.append((list(names), places))
+    return sorted(found, key=lambda each: min(each[1]))
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,11 @@
   {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
-{# The same for a view. One of touched rows alone (meta `touched_only`) is a table where the build keeps the rest: it is
-   small then, is read several times, and each reading of it as a view would look through all that was ever delivered. #}
+{# The same for a view: a table where the build keeps what was computed before. It is small then (of what is large it holds
+   the touched rows alone) and is read several times, and each reading of it as a view would open all that was ever
+   delivered, a file of each month. #}
 {% materialization view, adapter='duckdb' %}
-  {%- set kind = 'table' if config.get('meta', {}).get('touched_only') and keeps() else 'view' -%}
+  {%- set kind = 'table' if keeps() else 'view' -%}
   {%- set target_relation = this.incorporate(type=kind) -%}
   {% do drop_relation_if_exists(load_cached_relation(this)) %}
   {% call statement('main') -%}

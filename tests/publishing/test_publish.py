@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from expectations import build_data_docs, store
 from ingestion.errors import AuditFailed, BadParameter
 from ingestion.home import PROJECT, Home
 from publishing import publish, releases, rollback
@@ -104,6 +105,36 @@ def test_tables_of_periods_that_nobody_revised_are_those_of_the_release_before(
     hand_made_run(home, "run4", PERIODS, version=1, input_digest="still other files, same figures")
     publish(home, "run4")
     assert (home.current / kept).stat().st_ino != third
+
+
+def test_pages_of_results_that_are_as_they_were_are_those_of_the_release_before(home: Home) -> None:
+    result = {"edge": "load", "subject": "2022-07", "dataset": "cms_posts", "month": "2022-07", "expectations": []}
+    result |= {"suite": "load_cms_posts", "validated_at": "2022-08-06 08:00:00", "outcome": "passed", "seconds": 1.0}
+    store.keep(home, "load", ("cms_posts", "2022-07", "1"), result | {"measures": {}})
+    other = {"subject": "2022-08", "month": "2022-08", "measures": {}}
+    store.keep(home, "load", ("cms_posts", "2022-08", "1"), result | other)
+    hand_made_run(home, "run1", PERIODS, version=1)
+    publish(home, "run1")
+    first, second = (f"data_docs/results/cms_posts-{month}.html" for month in ("2022-07", "2022-08"))
+    before = {name: (home.current / name).stat().st_ino for name in (first, second)}
+    whole = (home.current / second).read_bytes()
+    # One month is judged again; the page of the other is damaged on disk since.
+    again = {"measures": {"rows_loaded": 7}, "validated_at": "2022-09-06 08:00:00"}
+    store.keep(home, "load", ("cms_posts", "2022-07", "2"), result | again)
+    hand_made_run(home, "run2", PERIODS, version=1, input_digest="other files, same figures")
+    publish(home, "run2")
+    assert (home.current / second).stat().st_ino == before[second]
+    assert "2022-09-06 08:00:00" in (home.current / first).read_text(encoding="utf-8")
+    (home.current / second).chmod(0o644)
+    (home.current / second).write_bytes(b"x" + whole[1:])
+    hand_made_run(home, "run3", PERIODS, version=1, input_digest="yet other files, same figures")
+    publish(home, "run3")
+    assert (home.current / second).read_bytes() == whole
+    releases.verify(releases.open_release(home, 3))
+    # All as they are when nothing is taken over.
+    build_data_docs(home, home.root / "docs")
+    for name in (first, second):
+        assert (home.root / name.replace("data_docs", "docs")).read_bytes() == (home.current / name).read_bytes()
 
 
 def test_decisions_about_small_cells_are_taken_over_whole_only(home: Home) -> None:

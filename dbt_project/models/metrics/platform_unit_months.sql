@@ -4,6 +4,11 @@
 -- depends_on: {{ ref('touched_months') }}
 with cases as (
     select * from {{ ref('fct_cases') }}
+    -- Read once and held: only what some figure of a touched month is made of.
+    where
+        {{ is_touched('accepted_month', 'platform_unit_months') }}
+        or {{ is_touched('due_month', 'platform_unit_months') }}
+        or {{ is_touched('closed_month', 'platform_unit_months') }}
 ),
 
 reviews as (
