@@ -24,16 +24,17 @@ def all_tasks() -> dict[str, Task]:
 
 
 def erasures() -> Iterator[Variant]:
-    """Some 780 changes: every 13th killed. At three places of the wreck the ordinary run of the next month goes on."""
-    yield from struck("erasure", 60, 10)
-    yield from _month_between("erasure")
+    """Some 780 changes: every 20th killed. At three of them the ordinary run of the next month goes on in the wreck."""
+    yield from struck("erasure", 40, 6)
+    yield from _month_between("erasure", 3)
 
 
 def rotations() -> Iterator[Variant]:
-    """To a new key of the environment and of the home: of some 370 changes each every 12th killed, and as above."""
-    yield from struck("rotation", 30, 6)
-    yield from struck("rotation_of_own_key", 34, 6)
-    yield from _month_between("rotation_of_own_key")
+    """To a new key of the environment and of the home: of some 370 changes each every 18th killed, the first 30 of the
+    second, where the keys change places, all; and the next month as above."""
+    yield from struck("rotation", 20, 4)
+    yield from struck("rotation_of_own_key", 20, 4, first=30)
+    yield from _month_between("rotation_of_own_key", 2)
 
 
 def retentions() -> Iterator[Variant]:
@@ -42,9 +43,10 @@ def retentions() -> Iterator[Variant]:
 
 
 def documents() -> Iterator[Variant]:
-    """Of a new release, and anew in another wording: some 190 and 125 changes, every sixth killed; a reader beside."""
-    yield from struck("documents", 30, 6)
-    yield from struck("documents_again", 20, 4)
+    """Of a new release, and anew in another wording: some 210 and 230 changes, every 20th killed, the last six all:
+    the swap is among them; a reader beside."""
+    yield from struck("documents", 10, 2, last=6)
+    yield from struck("documents_again", 8, 2, last=6)
     yield Variant("documents/readers", _documents_read)
 
 
@@ -53,11 +55,12 @@ def steps_back() -> Iterator[Variant]:
     yield from struck("rollback", 100, 10)
 
 
-def struck(name: str, kills: int, errors: int) -> Iterator[Variant]:
+def struck(name: str, kills: int, errors: int, first: int = 0, last: int = 0) -> Iterator[Variant]:
     """The task killed before at most ``kills`` of its changes, and so many times without room or with an I/O error:
-    evenly spread, the first and the last change among them."""
+    evenly spread, the first and the last change among them; and before each of the ``first`` and ``last`` changes."""
     steps = all_tasks()[name].steps
-    for n in every(range(1, sum(steps.values()) + 1), kills):
+    changes = range(1, sum(steps.values()) + 1)
+    for n in sorted({*every(changes, kills), *changes[:first], *(changes[-last:] if last else ())}):
         yield _variant(name, "kill", Fault(ANY, n, KILL))
     for n in every(range(1, steps.get(WRITE, 0) + steps.get(CREATE, 0) + 1), errors):
         yield _variant(name, "full", Fault(WRITE | CREATE, n, ERROR_ON, errno.ENOSPC))
@@ -75,13 +78,11 @@ def _variant(name: str, word: str, fault: Fault) -> Variant:
 
 # -- the ordinary run in between --------------------------------------------------------------------------------------
 
-#: Of how many equal parts of an upkeep task the next month runs between its kill and its re-run.
-_PLACES = 3
 
-
-def _month_between(name: str) -> Iterator[Variant]:
+def _month_between(name: str, places: int) -> Iterator[Variant]:
+    """The next month runs between the kill and the re-run, at so many places within the task."""
     count = sum(all_tasks()[name].steps.values())
-    for n in every(range(1, count + 1), _PLACES + 2)[1:-1]:
+    for n in every(range(1, count + 1), places + 2)[1:-1]:
         yield Variant(f"{name}/month_after_kill/{n}", lambda place, n=n: _month(place, all_tasks()[name], n))  # type: ignore[misc]
 
 

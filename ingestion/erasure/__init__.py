@@ -85,6 +85,7 @@ def erase(
         if not names and not resumed and all(place.action == "unsearchable" for place in places):
             return Erased(tuple(places))
         journal.rows |= {place.sha256: place.rows for place in places}
+        journal.staged |= {place.sha256: place.rows for place in places if place.action == "staged"}
         for name in names:
             journal.note_name(name)
         journal.save(home)
@@ -217,12 +218,13 @@ def _done(home: Home, journal: Journal, places: list[Place]) -> list[Place]:
     """The places of this erasure, those of an earlier try that was cut short among them."""
     found = {place.sha256: place for place in places}
     known = deliveries(home)
-    for old, new in _replaced(home, journal).items():
+    replaced_by = _replaced(home, journal)
+    done = {old: "changed" if new else "removed" for old, new in replaced_by.items()}
+    for old, action in (dict.fromkeys(journal.staged, "staged") | done).items():
         if old not in found:
-            attempts = known.get(new or old, [])
+            attempts = known.get(replaced_by.get(old) or old, [])
             accepted = any(attempt.outcome == "accepted" for attempt in attempts)
             shown = tuple(dict.fromkeys(map(shown_delivery, attempts)))
-            action = "changed" if new else "removed"
             found[old] = Place(shown, old, journal.rows.get(old, 0), action, accepted)
     return list(found.values())
 

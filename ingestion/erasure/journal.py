@@ -36,6 +36,8 @@ class Journal:
     salt: str
     surrogates: dict[str, str]
     rows: dict[str, int] = field(default_factory=dict)
+    #: Rows found in typed rows whose raw bytes are gone, by the hash of those.
+    staged: dict[str, int] = field(default_factory=dict)
     #: Names of the ledger that are changed, hidden as the values are.
     names: list[str] = field(default_factory=list)
 

@@ -168,6 +168,13 @@ def test_changed_bytes_that_the_ledger_does_not_know_yet_are_nobodys_file(
     assert PHONE.encode() not in gzip.decompress(kept.read_bytes()) and restore(home) == []
 
 
+def test_typed_rows_changed_before_the_kill_stand_in_the_record(held: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut(monkeypatch, sys.modules["ingestion.erasure"], "_remove_runs", lambda: erased(held.home))
+    erased(held.home)
+    (entry,) = record.entries(held.home)
+    assert sorted((file["action"], file["rows"]) for file in entry["files"]) == [("changed", 1), ("staged", 1)]
+
+
 def test_names_are_counted_once_however_often_it_was_begun(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
     exports.put(TICKETS, [good_row(TICKETS, 1)], f"{PHONE}.csv")
     exports.load(TICKETS)
