@@ -120,7 +120,7 @@ def _counted(home: Home, uri: str, n: int, act: Callable[[Any], None]) -> int:
             act(self)
         return result
 
-    psycopg.Connection.wait = counting  # type: ignore[method-assign] - in a child of its own
+    psycopg.Connection.wait = counting  # type: ignore[method-assign]  # in a child
     bring(home, uri)
     return seen
 
