@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingestion.contracts import CONTRACTS, Identifier
 from ingestion.errors import BadParameter
+from ingestion.yaml_file import read_yaml
 
 FOLDER = Path(__file__).parent / "measures"
 
@@ -63,16 +64,12 @@ class WarehouseMeasures(_Strict):
     violations: dict[Identifier, Violations]
 
 
-def _read(path: Path) -> object:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
 @cache
 def of_delivery(dataset: str) -> DeliveryMeasures:
     """The measures of this dataset's deliveries; raises BadParameter where the file contradicts the contract."""
     path = FOLDER / f"{dataset}.yaml"
     try:
-        measures = DeliveryMeasures.model_validate(_read(path))
+        measures = DeliveryMeasures.model_validate(read_yaml(path))
     except (OSError, yaml.YAMLError, ValidationError) as error:
         raise BadParameter(f"measures {path.name}: {error}") from error
     contract = CONTRACTS.get(measures.dataset)
@@ -88,6 +85,6 @@ def of_warehouse() -> WarehouseMeasures:
     """The measures of a built warehouse; raises BadParameter where the file is not what it must be."""
     path = FOLDER / "published.yaml"
     try:
-        return WarehouseMeasures.model_validate(_read(path))
+        return WarehouseMeasures.model_validate(read_yaml(path))
     except (OSError, yaml.YAMLError, ValidationError) as error:
         raise BadParameter(f"measures {path.name}: {error}") from error

@@ -24,6 +24,7 @@ from ingestion.contracts import CONTRACTS, Column, Contract
 from ingestion.errors import BadParameter
 from ingestion.home import PROJECT
 from ingestion.period import Month
+from ingestion.yaml_file import read_yaml
 
 #: Where profiles lie that are chosen by name.
 COUNTIES = PROJECT / "counties"
@@ -294,7 +295,7 @@ def read_profile(folder: Path) -> Profile:
     """The profile in this folder; raises BadParameter that names the file and what is wrong in it."""
     path = folder / PROFILE_FILE
     try:
-        described = yaml.safe_load(path.read_text(encoding="utf-8"))
+        described = read_yaml(path)
         return Profile.model_validate({**described, "folder": folder.absolute()})
     except FileNotFoundError:
         raise BadParameter(f"no county profile at {path}; set TONGBAO_COUNTY to a folder that has one") from None

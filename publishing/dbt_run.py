@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,10 +117,9 @@ def dbt_build(
     if dbt_vars:
         arguments += ["--vars", json.dumps(dbt_vars)]
     _told_only_what_is_kept()
-    # In a thread of its own: dbt walks its callers' frames, their sources included, and an Airflow task has many.
-    with with_environment(variables), collector_paused(), ThreadPoolExecutor(1, "dbt") as thread:
+    with with_environment(variables), collector_paused():
         try:
-            outcome = thread.submit(dbtRunner(callbacks=[report]).invoke, arguments).result()
+            outcome = dbtRunner(callbacks=[report]).invoke(arguments)
             if outcome.success and engine == "duckdb" and (environment := DuckDBConnectionManager._ENV):
                 # There is no log, and closing tells of no error: what is not on disk now would be gone unnoticed.
                 environment.conn.execute(f"CHECKPOINT {DATABASE}")
@@ -157,8 +155,10 @@ def dbt_build(
 def _told_only_what_is_kept() -> None:
     """Lets dbt make no message of its debugging (two thousand of a build, a tenth of its time): the log is at INFO.
 
-    The finished node is one of them, and is what progress is told by.
+    The finished node is one of them, and is what progress is told by. Another names the module that made a flag of
+    behaviour, for which dbt reads the sources of all its callers, and an Airflow task has many: told beforehand.
     """
+    from dbt_common.behavior_flags import BehaviorFlagRendered
     from dbt_common.events import event_manager, event_manager_client
     from dbt_common.events.base_types import BaseEvent, EventLevel
 
@@ -168,6 +168,7 @@ def _told_only_what_is_kept() -> None:
                 super().fire_event(e, level, *rest, **more)
 
     event_manager_client.ctx_set_event_manager(InfoManager())
+    BehaviorFlagRendered._default_source = staticmethod(lambda: "dbt")  # type: ignore[method-assign]
 
 
 def summarise(results: Any) -> Summary:

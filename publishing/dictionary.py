@@ -11,8 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ingestion.yaml_file import read_yaml
 from publishing.dbt_run import DBT_PROJECT
 
 #: Models of `history` carry it in their name; their tables do not (`alias`).
@@ -59,7 +58,4 @@ def _entries(project: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    # The C parser where there is one: this is read at every publication.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    with path.open("rb") as file:
-        return yaml.load(file, Loader=loader) or {}  # noqa: S506 both are safe loaders
+    return read_yaml(path) or {}

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ingestion.yaml_file import read_yaml
 
 _SPAN = "WITH span AS (SELECT first_month, last_month, cut_off FROM core.dim_period WHERE period_code = $period) "
 _UNIT = "SELECT * FROM ({rows}) WHERE $unit IS NULL OR unit_code = $unit"
@@ -14,7 +14,7 @@ _UNIT = "SELECT * FROM ({rows}) WHERE $unit IS NULL OR unit_code = $unit"
 
 @cache
 def _declared() -> dict[str, Any]:
-    return yaml.safe_load(Path(__file__).with_name("evidence.yaml").read_text(encoding="utf-8"))
+    return read_yaml(Path(__file__).with_name("evidence.yaml"))
 
 
 def metrics_with_rows() -> list[tuple[str, str]]:

@@ -6,15 +6,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ingestion.period import Period
+from ingestion.yaml_file import read_yaml
 
 
 @cache
 def labels() -> dict[str, Any]:
     """The content of labels.yaml."""
-    return yaml.safe_load(Path(__file__).with_name("labels.yaml").read_text(encoding="utf-8"))
+    return read_yaml(Path(__file__).with_name("labels.yaml"))
 
 
 def reason_text(codes: str | None) -> str:

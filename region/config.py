@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from ingestion.contracts import SYSTEMS
 from ingestion.errors import BadParameter
 from ingestion.home import Home
+from ingestion.yaml_file import read_yaml
 
 REGION_FILE = "region.yaml"
 
@@ -90,7 +91,7 @@ def read_region(folder: Path) -> Region:
     """The region in this folder; raises BadParameter that names what is wrong in its file."""
     path = folder.expanduser().absolute() / REGION_FILE
     try:
-        said = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        said = _File.model_validate(read_yaml(path))
     except FileNotFoundError:
         raise BadParameter(f"no {REGION_FILE} in {path.parent}; docs/region.md shows one") from None
     except ValidationError as error:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from ingestion.contracts import CONTRACTS, SYSTEMS
@@ -16,6 +15,7 @@ from ingestion.home import Home
 from ingestion.ledger import Ledger, now
 from ingestion.period import Month
 from ingestion.profile import county, delivered_datasets
+from ingestion.yaml_file import read_yaml
 from publishing.plan import delivered_pairs
 
 
@@ -60,7 +60,7 @@ class Freshness:
 @cache
 def limits() -> dict[str, Limit]:
     """system -> its limit; raises BadParameter where a system has none, or one is no system."""
-    content = yaml.safe_load(Path(__file__).with_name("freshness.yaml").read_text(encoding="utf-8"))
+    content = read_yaml(Path(__file__).with_name("freshness.yaml"))
     found = TypeAdapter(dict[str, Limit]).validate_python(content)
     if set(found) != set(SYSTEMS):
         raise BadParameter(f"freshness.yaml must name exactly the systems {', '.join(SYSTEMS)}")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from ingestion.errors import BadParameter
 from ingestion.personal_numbers import excerpt
+from ingestion.yaml_file import read_yaml
 
 #: English names that reach SQL and paths; validated here so that they can be written into SQL as identifiers.
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -150,7 +151,7 @@ class Contract(_Strict):
 def read_contract(path: Path) -> Contract:
     """The contract in this YAML file; raises BadParameter that names the file and what is wrong in it."""
     try:
-        return Contract.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Contract.model_validate(read_yaml(path))
     except (ValidationError, yaml.YAMLError) as error:
         raise BadParameter(f"contract {path.name}: {error}") from error
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import yaml
 
+from ingestion.yaml_file import read_yaml
 from publishing.evidence import rows_behind
 from publishing.labels import period_name
 from publishing.small_cells import MARK
@@ -31,7 +31,7 @@ _CENT = Decimal("0.01")
 @cache
 def queries() -> dict[str, dict[str, Any]]:
     """The content of queries.yaml."""
-    return yaml.safe_load(Path(__file__).with_name("queries.yaml").read_text(encoding="utf-8"))
+    return read_yaml(Path(__file__).with_name("queries.yaml"))
 
 
 @dataclass(frozen=True)
