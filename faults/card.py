@@ -30,6 +30,7 @@ QUICK_OPERATION = {
     **{"worker_killed": 0, "readers": 0, "backfill": 0, "task_boundary": 0, "same_period_twice": 0, "clock": 0},
     **{"task_twice": 0, "rollback": 1, "rebuild": 1, "failing_audit": 1},
     **{"kill": 10, "torn_write": 4, "disk_full": 6, "disk_error": 6},
+    **{"erasure": 4, "rotation": 4, "retention": 3, "step_back": 3, "documents": 3, "mirror": 3},
     **{"small_disk": 2, "read_only": 3, "limits": 5, "flipped_byte": 6},
 }
 

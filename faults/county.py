@@ -24,7 +24,7 @@ from faults.injection import ANY, Fault, in_child
 from faults.invariants import state_of
 from faults.workplace import Workplace
 from ingestion.contracts import CONTRACTS, SYSTEMS
-from ingestion.home import PROJECT
+from ingestion.home import PROJECT, Home
 
 MONTH, DATASET = material.MONTH, "platform_cases"
 PERIODS = [MONTH]
@@ -51,9 +51,17 @@ class Task:
     #: Changes on disk that it makes undisturbed, by kind.
     steps: dict[int, int] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
+    #: What of the home is compared, and what must hold besides the invariants, of the wreck and after the re-run.
+    state: Callable[[Home], dict[str, Any]] = state_of
+    wreck: Callable[[Workplace, Task], list[str]] = lambda place, task: []
+    finished: Work = lambda place: []
+    #: The environment's key for pseudonyms where it is not the card's; empty: the home has its own.
+    key: str | None = None
 
     def place(self, base: Workplace) -> Workplace:
         """Lays the task's home and exports into the variant's folder."""
+        if self.key is not None:
+            os.environ["TONGBAO_PII_KEY"] = self.key
         return laid(self.template, base)
 
 
@@ -168,7 +176,7 @@ def tasks() -> dict[str, Task]:
         Task("publish", whole.root / "publish", publish, publish),
     ):
         small_one = task.template.parent == small.root
-        found[task.name] = _measured(replace(task, secrets=little if small_one else phones), base)
+        found[task.name] = measured(replace(task, secrets=little if small_one else phones), base)
     return found
 
 
@@ -200,35 +208,37 @@ def warm() -> None:
     gc.freeze()
 
 
-def _measured(task: Task, base: Path) -> Task:
+def measured(task: Task, base: Path) -> Task:
     """Runs the task undisturbed in a copy: its steps and the states before and after."""
+    key = os.environ.get("TONGBAO_PII_KEY", "")
     place = task.place(Workplace(base))
 
     def work() -> dict[str, Any]:
-        return {"done": state_of(place.home)}
+        return {"done": task.state(place.home)}
 
     def finish() -> dict[str, Any]:
         task.again(place)
-        return state_of(place.home)
+        return task.state(place.home)
 
     log = place.root / "log.txt"
-    old = _must(in_child(lambda: state_of(place.home), log))
+    old = must(in_child(lambda: task.state(place.home), log))
     # The first run in a home makes what later ones find (dbt's cache of its parse): it is not the one measured.
     ran = in_child(lambda: task.run(place), log, root=place.home.root, fault=Fault(ANY))
-    _must(ran)
-    done = _must(in_child(work, log))["done"]
-    new = _must(in_child(finish, log))
+    must(ran)
+    done = must(in_child(work, log))["done"]
+    new = must(in_child(finish, log))
     place.remove()
+    os.environ["TONGBAO_PII_KEY"] = key
     return replace(task, old=old, done=done, new=new, steps=ran.seen)
 
 
-def _must(ran: Any) -> Any:
+def must(ran: Any) -> Any:
     if not ran.well:
         raise NotPrepared(f"an undisturbed task failed: {ran.error} {ran.text}\n{ran.chain}")
     return ran.result
 
 
-def _keep(place: Workplace, name: str, exports: bool = False) -> None:
+def keep(place: Workplace, name: str, exports: bool = False) -> None:
     target = place.root / name
     shutil.copytree(place.home.root, target / "home", symlinks=True)
     if exports:
@@ -243,18 +253,18 @@ def _small(place: Workplace) -> None:
     damaged = material.csv_text(material.table(DATASET, rows)).splitlines()
     damaged[5] += ",13912345678"
     place.put(DATASET, {"export.csv": "\r\n".join([*damaged, ""]).encode()})
-    _keep(place, "land", exports=True)
+    keep(place, "land", exports=True)
     land(place)
-    _keep(place, "load", exports=True)
+    keep(place, "load", exports=True)
     load(place)
     # The parse of the project is kept as on every day but the first.
     _in_own_child(lambda: build_small(place), place)
     shutil.rmtree(place.home.runs / RUN)
-    _keep(place, "build", exports=True)
+    keep(place, "build", exports=True)
 
 
 def _in_own_child(work: Callable[[], Any], place: Workplace) -> None:
-    _must(in_child(work, place.root / "making.log", patience=600))
+    must(in_child(work, place.root / "making.log", patience=600))
 
 
 def _whole(place: Workplace) -> None:
@@ -265,17 +275,17 @@ def _whole(place: Workplace) -> None:
     _in_own_child(lambda: land_and_load_all(place), place)
     for work in (build, audit, publish):
         _in_own_child(lambda work=work: work(place, "run-1"), place)  # type: ignore[misc]
-    _keep(place, "published", exports=True)
+    keep(place, "published", exports=True)
     correct(place.exports)
-    _keep(place, "corrected", exports=True)
+    keep(place, "corrected", exports=True)
     _in_own_child(lambda: land_and_load_all(place), place)
     _in_own_child(lambda: build(place), place)
     shutil.rmtree(place.home.runs / "run-1")
-    _keep(place, "audit")
+    keep(place, "audit")
     _in_own_child(lambda: audit(place), place)
-    _keep(place, "ready")
+    keep(place, "ready")
     _in_own_child(lambda: _fewer_tables(place), place)
-    _keep(place, "publish")
+    keep(place, "publish")
 
 
 def _fewer_tables(place: Workplace) -> None:

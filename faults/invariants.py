@@ -8,6 +8,7 @@ I7 within the limits. The functions give breaches as sentences; none is the empt
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
 import os
 import re
@@ -118,12 +119,14 @@ def i2_lines(home: Home) -> list[str]:
     """Physical lines in = loaded + quarantined + header, total and blank lines, for every accepted file."""
     ledger, found = Ledger(home), []
     other = {attempt.attempt_id: attempt.rows_other for attempt in ledger.attempts()}
+    replaced = {each.sha256: each.replaced_by for each in ledger.replacements()}
     for file in ledger.accepted_files():
-        found += [f"I2: {file.dataset} {file.month} {file.file}: {wrong}" for wrong in _lines(home, file, other)]
+        wrong = _lines(home, file, other, replaced)
+        found += [f"I2: {file.dataset} {file.month} {file.file}: {one}" for one in wrong]
     return found
 
 
-def _lines(home: Home, file: AcceptedFile, other: dict[int, int]) -> Iterable[str]:
+def _lines(home: Home, file: AcceptedFile, other: dict[int, int], replaced: dict[str, str | None]) -> Iterable[str]:
     if file.rows_in != file.rows_loaded + file.rows_quarantined:
         yield f"{file.rows_in} rows in, {file.rows_loaded} loaded, {file.rows_quarantined} in quarantine"
     aside = quarantine_path(home, file.dataset, file.month, file.landing_id)
@@ -131,13 +134,32 @@ def _lines(home: Home, file: AcceptedFile, other: dict[int, int]) -> Iterable[st
         there = pq.ParquetFile(path).metadata.num_rows if path.exists() else 0
         if there != rows:
             yield f"{path.parent.parent.parent.name} holds {there} rows, the ledger says {rows}"
-    landed = object_path(home, file.sha256)
-    if not landed.exists() or sha256_of(landed) != file.sha256:
+    kept: str | None = file.sha256
+    while kept in replaced:
+        kept = replaced[kept]
+    landed = object_path(home, kept or file.sha256)
+    if kept is None and not landed.exists():
+        return  # retention or an erasure took it, and the ledger says so
+    kept = kept or file.sha256
+    if not landed.exists() or sha256_of(landed) != kept:
         yield "its landed bytes are gone or damaged"
     elif file.file.endswith(".csv") and file.rows_in:
         lines = landed.read_bytes().count(b"\n")
         if lines != file.rows_in + other[file.landing_id]:
             yield f"{lines} physical lines, {file.rows_in + other[file.landing_id]} accounted for"
+
+
+def i4_erased(home: Home, values: Iterable[str]) -> list[str]:
+    """The values stand in no file of the home at all, the raw zone and what is packed in it included."""
+    pattern = re.compile(b"|".join(re.escape(value.encode(code)) for value in values for code in ("utf-8", "gb18030")))
+    found = []
+    for path in home.root.rglob("*"):
+        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        if pattern.search(content) or pattern.search(os.fsencode(path.name)):
+            found.append(f"I4: a value of the erased person stands in {path.relative_to(home.root)}")
+    return found
 
 
 def i4_nothing_personal(root: Path, home: Home, secrets: Iterable[str], said: str = "") -> list[str]:

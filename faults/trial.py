@@ -60,8 +60,9 @@ def aftermath(place: Workplace, task: Task, ran: Ran, *, reads: bool = True) -> 
     home = place.home
     breaches = invariants.i1_old_or_new(home, task.old["served"], task.new["served"]) if reads else []
     breaches += invariants.i2_lines(home) if reads else []
+    breaches += task.wreck(place, task)
     if ran.well:
-        breaches += invariants.i5_state_agrees(True, "", invariants.state_of(home), task.done)
+        breaches += invariants.i5_state_agrees(True, "", task.state(home), task.done)
     elif ran.error:
         breaches += invariants.i5_state_agrees(False, ran.text, {}, task.done)
     try:
@@ -70,7 +71,8 @@ def aftermath(place: Workplace, task: Task, ran: Ran, *, reads: bool = True) -> 
         return [*breaches, f"I3: the re-run failed: {type(error).__name__}: {error}"]
     breaches += invariants.i1_old_or_new(home, task.new["served"], task.new["served"])
     breaches += invariants.i2_lines(home)
-    breaches += invariants.i3_converged(invariants.state_of(home), task.new)
+    breaches += invariants.i3_converged(task.state(home), task.new)
+    breaches += task.finished(place)
     said = ran.text + (ran.chain if ran.foreseen else "")
     breaches += invariants.i4_nothing_personal(place.root, home, task.secrets, said)
     breaches += invariants.i6_nothing_left(home)

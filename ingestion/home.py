@@ -59,5 +59,10 @@ class Home:
         return self.published / "current"
 
     @property
+    def trial(self) -> Path:
+        """Where a rebuild on trial is made, where no other folder is named for it."""
+        return self.root / "rebuild"
+
+    @property
     def keys(self) -> Path:
         return self.root / "keys"

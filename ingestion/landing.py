@@ -69,7 +69,7 @@ def pull(
     incoming = home.raw / "incoming" / dataset
     with locked(incoming, f"pull of {dataset}"):
         # What a killed pull has left: nobody else is here now.
-        _empty(incoming)
+        empty(incoming)
         pulled_at = now()
         ledger = Ledger(home)
         try:
@@ -95,7 +95,7 @@ def pull(
                 ledger.record_failure(system, dataset, month, pulled_at, reason)
             raise
         finally:
-            _empty(incoming)
+            empty(incoming)
         sync(home.objects)
         attempts = ledger.record_pull(system, dataset, month, pulled_at, files)
     return Delivery(system, dataset, month, pulled_at, tuple(attempts))
@@ -132,7 +132,8 @@ def _land(home: Home, ledger: Ledger, fetched: Fetched) -> NewAttempt:
     )
 
 
-def _empty(folder: Path) -> None:
+def empty(folder: Path) -> None:
+    """Takes away what a killed pull has left; to be called with the folder locked."""
     for entry in os.scandir(folder):
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)

@@ -208,12 +208,16 @@ def findings_path(home: Home, dataset: str, month: str, landing_id: int) -> Path
     return home.root / "findings" / dataset / month / f"{landing_id}.parquet"
 
 
-def seal_of(home: Home, dataset: str, month: str, landing_id: int) -> str:
-    """Hex SHA-256 over what is staged of a landing: typed rows, quarantine and findings, each where there is one."""
+def seal_of(home: Home, dataset: str, month: str, landing_id: int, staged: Path | None = None) -> str:
+    """Hex SHA-256 over what is staged of a landing: typed rows, quarantine and findings, each where there is one.
+
+    ``staged``: the file that is about to become the typed rows.
+    """
     digest = hashlib.sha256()
-    for place in (staged_path, quarantine_path, findings_path):
+    place = (home, dataset, month, landing_id)
+    for path in (staged or staged_path(*place), quarantine_path(*place), findings_path(*place)):
         try:
-            with place(home, dataset, month, landing_id).open("rb") as file:
+            with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         except FileNotFoundError:
             digest.update(b"-")
@@ -361,10 +365,15 @@ class Ledger:
             )
             self._seal(connection, {each.attempt_id: each.seal for each in decided if each.seal})
 
-    def seal_again(self, dataset: str, month: str, attempt_id: int) -> None:
-        """Records the hash of what is staged now of an accepted attempt: after whatever writes it anew on purpose."""
+    def seal_again(self, dataset: str, month: str, attempt_id: int, staged: Path | None = None) -> None:
+        """Records the hash of what is staged now of an accepted attempt: after whatever writes it anew on purpose.
+
+        ``staged``: what is about to become its typed rows. Rows without raw bytes are sealed before they get their
+        name: killed in between the old ones are still there to be changed again, and nothing else could tell the new
+        ones from damage.
+        """
         with self._connection(write=True) as connection:
-            self._seal(connection, {attempt_id: seal_of(self.home, dataset, month, attempt_id)})
+            self._seal(connection, {attempt_id: seal_of(self.home, dataset, month, attempt_id, staged)})
 
     @staticmethod
     def _seal(connection: sqlite3.Connection, seals: Mapping[int, str]) -> None:
@@ -379,10 +388,18 @@ class Ledger:
             )
 
     def rename_file(self, old: str, new: str) -> None:
-        """A delivered name that holds somebody's number gets another; the old one is overwritten in the file."""
+        """A delivered name that holds somebody's number gets another; ``forget`` takes the old one out of the file."""
         with self._connection() as connection:
-            connection.execute("PRAGMA secure_delete = ON")
             connection.execute("UPDATE attempts SET file = ? WHERE file = ?", (new, old))
+
+    def forget(self) -> None:
+        """Writes the file anew with what is in force alone.
+
+        Rows that SQLite has moved leave their old bytes in the free room of its pages, where an update overwrites
+        nothing.
+        """
+        with self._connection() as connection:
+            connection.execute("VACUUM")
 
     @staticmethod
     def _new_delivery(

@@ -186,8 +186,15 @@ def restore(home: Home) -> list[str]:
             continue
         place = (home, attempt.dataset, attempt.month, attempt.attempt_id)
         seal = seals.get(attempt.attempt_id)
-        if staged_path(*place).is_file() and (seal is None or seal_of(*place) == seal):
+        there = staged_path(*place).is_file()
+        if there and (seal is None or seal_of(*place) == seal):
             continue
+        if there and not object_path(home, ledger.kept_as(attempt.sha256 or "")).is_file():
+            raise Permanent(
+                f"{attempt.dataset} {attempt.month} {attempt.file}: its typed rows are not those that were accepted, "
+                "and its raw bytes are gone; an erasure or a key rotation that was cut short is repeated (python -m "
+                "upkeep status tells of it), else restore staged/ from a backup"
+            )
         _remake(home, ledger, attempt)
         made.append(f"{attempt.dataset} {attempt.month} {attempt.file}")
     return made
@@ -273,6 +280,18 @@ def _check_rows(contract: Contract, ledger: Ledger, delivery: Sequence[Attempt],
         if usual >= limits.empty_when_history_at_least:
             names = ", ".join(attempt.file or "" for attempt in delivery)
             raise DeliveryRefused(f"{names}: 0 rows, where a month of {contract.dataset} has {usual:g} rows (median)")
+
+
+def sweep(home: Home) -> None:
+    """Takes away what killed loads have left of any dataset; to be called with all of ``staged/<dataset>`` locked."""
+    ledger = Ledger(home)
+    months = {path.relative_to(zone).parts for zone in _zones(home) for path in zone.glob("*/*") if path.is_dir()}
+    for dataset, month in sorted(months):
+        _sweep(home, ledger, dataset, month)
+
+
+def _zones(home: Home) -> list[Path]:
+    return [place(home, "-", "-", 0).parents[2] for place in (staged_path, quarantine_path, findings_path)]
 
 
 def _sweep(home: Home, ledger: Ledger, dataset: str, month: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.durable import put
+from ingestion.durable import is_running, put
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 
@@ -98,13 +98,23 @@ def renew_home_key(home: Home) -> None:
     """Puts a new key in the place of the home's own; the old one is kept beside it until the rotation is done."""
     path, previous = home_key_path(home), previous_key_path(home)
     _home_key(home)
+    made = _new_key(home)
     previous.unlink(missing_ok=True)
     os.link(path, previous)
-    put(_new_key(home), path)
+    put(made, path)
+
+
+def is_renewed(home: Home) -> bool:
+    """Whether a rotation of the home's own key has come as far as to put another key in its place."""
+    previous = previous_key_path(home)
+    return previous.exists() and previous.read_bytes() != home_key_path(home).read_bytes()
 
 
 def _new_key(home: Home) -> Path:
-    """A file with a new key, under a name of its own, on the disk."""
+    """A file with a new key, under a name of its own, on the disk; what killed processes left of one goes."""
+    for left in home.keys.glob(".pseudonym.*"):
+        if not is_running(left.name.split(".")[2]):
+            left.unlink(missing_ok=True)
     made = home.keys / f".pseudonym.{os.getpid()}.{secrets.token_hex(4)}"
     descriptor = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:

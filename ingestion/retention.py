@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ingestion.contracts import CONTRACTS
-from ingestion.durable import locked, sync
+from ingestion.durable import locked, naming_storage_faults, sync
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 from ingestion.landing import object_path
@@ -70,6 +70,7 @@ def expired(home: Home, *, at: dt.datetime | None = None) -> list[Expired]:
     return sorted(found, key=lambda each: (each.delivered_at, each.sha256))
 
 
+@naming_storage_faults("retention")
 def remove_expired(home: Home, *, needed_too: bool = False, at: dt.datetime | None = None) -> list[Expired]:
     """Removes what is over its limit and returns it; what a rebuild needs only with ``needed_too``.
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ingestion.durable import locked
+from ingestion.durable import locked, naming_storage_faults
 from ingestion.errors import BadParameter, Permanent
 from ingestion.home import Home
 from ingestion.landing import Progress, object_path
 from ingestion.ledger import AcceptedFile, Ledger
-from ingestion.load import restage
-from ingestion.personal import TOKEN, PseudonymKey, key_of, previous_key_path, renew_home_key
+from ingestion.load import restage, restore
+from ingestion.personal import TOKEN, PseudonymKey, is_renewed, key_of, previous_key_path, renew_home_key
 from ingestion.staging import KEY_MARK, rewrite
 
 
@@ -60,6 +60,13 @@ def key_of_staged(home: Home) -> str | None:
     return next(iter(by_key), None)
 
 
+def unfinished(home: Home) -> bool:
+    """Whether a rotation was begun and not finished: tokens of another key than the one in use, or the old key."""
+    files = [file for file in Ledger(home).accepted_files() if file.path.is_file()]
+    return previous_key_path(home).exists() or any(key_mark(file) != key_of(home).mark for file in files)
+
+
+@naming_storage_faults("key rotation")
 def rotate(home: Home, *, rekey_expired: bool = False, progress: Progress | None = None) -> Rotation:
     """Brings all staged tokens under one new key: the one in TONGBAO_PII_KEY, else a new one of the home's own.
 
@@ -69,8 +76,10 @@ def rotate(home: Home, *, rekey_expired: bool = False, progress: Progress | None
     ``rebuild`` raises.
     """
     old = _not_of(home, key_of(home).mark)
-    if not old and not previous_key_path(home).exists():
+    if not old and not is_renewed(home):
         if os.environ.get("TONGBAO_PII_KEY"):
+            if made := restore(home):  # of a rotation that was killed before it had sealed its last file
+                return Rotation(key_of(home).key_id, len(made))
             raise BadParameter("every token is of the key in TONGBAO_PII_KEY; set it to the new key, then rotate")
         _expired(home, Ledger(home).accepted_files(), rekey_expired)
         renew_home_key(home)
@@ -80,8 +89,8 @@ def rotate(home: Home, *, rekey_expired: bool = False, progress: Progress | None
     restage(home, [each for each in Ledger(home).attempts() if each.attempt_id in again], progress=progress)
     for file in expired:
         with locked(home.staged / file.dataset, f"key rotation of {file.dataset}"):
-            _rekey(file.path, key_of(home))
-            Ledger(home).seal_again(file.dataset, file.month, file.landing_id)
+            _rekey(home, file, key_of(home))
+    restore(home)
     if not _not_of(home, key_of(home).mark):
         previous_key_path(home).unlink(missing_ok=True)
     return Rotation(key_of(home).key_id, len(again), tuple(_name(file) for file in expired))
@@ -102,13 +111,16 @@ def _expired(home: Home, files: list[AcceptedFile], allowed: bool) -> list[Accep
     return gone
 
 
-def _rekey(path: Path, key: PseudonymKey) -> None:
+def _rekey(home: Home, file: AcceptedFile, key: PseudonymKey) -> None:
     """Every token in this staged file becomes the token of itself under the new key, in every column alike."""
 
     def renewed(text: str) -> str:
         return TOKEN.sub(lambda match: key.token(match[0]), text)
 
-    rewrite(path, key, renewed, TOKEN.pattern)
+    def seal(made: Path) -> None:
+        Ledger(home).seal_again(file.dataset, file.month, file.landing_id, made)
+
+    rewrite(file.path, key, renewed, TOKEN.pattern, seal)
 
 
 def _name(file: AcceptedFile) -> str:

@@ -141,10 +141,18 @@ def _groups(reader: TableReader) -> Iterator[pa.Table]:
         thread.join()
 
 
-def rewrite(path: Path, key: PseudonymKey, change: Callable[[str], str], pattern: str, rows: pa.Array = None) -> None:
+def rewrite(
+    path: Path,
+    key: PseudonymKey,
+    change: Callable[[str], str],
+    pattern: str,
+    seal: Callable[[Path], None],
+    rows: pa.Array = None,
+) -> None:
     """Writes a staged file again with the text cells that match the pattern changed; in these rows only, where given.
 
     For files whose raw bytes are gone; all others are staged again. The rows stay as many and in their order.
+    ``seal`` is given what is written before it gets its name (see ``Ledger.seal_again``).
     """
     table = pq.ParquetFile(path).read()
     for place, field_ in enumerate(table.schema):
@@ -156,6 +164,7 @@ def rewrite(path: Path, key: PseudonymKey, change: Callable[[str], str], pattern
             table = table.set_column(place, field_, pc.replace_with_mask(whole, hit, new))
     made = path.with_name(f".{path.name}.tmp")
     pq.write_table(table.replace_schema_metadata({KEY_MARK: key.mark}), made)
+    seal(made)
     put(made, path)
 
 

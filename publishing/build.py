@@ -87,7 +87,8 @@ def build(
             wants_all = settings.engine() == "spark" or (settings.full_build() if full is None else full)
             new = None if wants_all else kept.take_over(home, warehouse, made_of)
             lay_inputs(home, ledger, warehouse, wanted, run_id, reason, digest, base, made_of, new)
-        summary = _models(settings.engine())(home, run_dir, project=project, progress=progress)
+        taken = {} if new is None else {"seeds": False}  # the rules of an earlier run are in the file, and the same
+        summary = _models(settings.engine())(home, run_dir, project=project, progress=progress, **taken)
         if rotation.key_of_staged(home) != key:
             raise PublisherBusy("the pseudonymisation key was rotated during the build; build again")
         months = _finish(warehouse, anew=new is None)

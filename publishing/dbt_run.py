@@ -66,6 +66,7 @@ def dbt_build(
     run_dir: Path,
     *,
     project: Path = DBT_PROJECT,
+    seeds: bool = True,
     select: Sequence[str] = (),
     exclude: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
@@ -74,8 +75,8 @@ def dbt_build(
     """Builds every model, seed and test of ``project`` (unit tests are of the code): in ``run_dir/warehouse.duckdb``,
     or with the engine ``spark`` in the Spark session of this process.
 
-    ``select``: only what these selectors of dbt name, without what those of ``exclude`` do. ``progress`` is called with
-    the name of each finished node.
+    ``seeds``: False where the file has them already. ``select``: only what these selectors of dbt name, without what
+    those of ``exclude`` do. ``progress`` is called with the name of each finished node.
     Raises BuildFailed that names what failed and why.
     """
     with collector_paused():
@@ -92,8 +93,8 @@ def dbt_build(
     target = run_dir / "dbt"
     target.mkdir()
     _take_cache(home, project, engine, target)
-    seeds, of_the_county, dbt_vars = of_county(home, project)
-    folders = [home.staged, run_dir, seeds]
+    rules, of_the_county, dbt_vars = of_county(home, project)
+    folders = [home.staged, run_dir, rules]
     variables = of_the_county | {
         WAREHOUSE_VARIABLE: str(run_dir / "warehouse.duckdb"),
         FOLDERS_VARIABLE: os.pathsep.join(map(str, folders)),
@@ -108,6 +109,8 @@ def dbt_build(
         *("--profiles-dir", str(PROFILES), "--profile", "tongbao", "--target-path", str(target)),
         *("--target", engine),
     ]
+    if not seeds:
+        arguments += ["--exclude-resource-type", "seed"]
     if select:
         arguments += ["--select", *select, "--indirect-selection", "empty"]
     if exclude:

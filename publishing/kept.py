@@ -34,6 +34,9 @@ log = logging.getLogger("tongbao.publishing")
 #: The relations that a build may take over; each names in its model (meta ``touched``) what is replaced in it.
 KEPT = ("core.fct_cases", "core.fct_case_reviews", "metrics.platform_unit_months")
 
+#: The schema of the seeds: a build that takes over anything has the rules of the earlier one, in every character.
+RULES = "rules"
+
 #: Its presence tells the models that the relations in it were taken over; gone when the build is done.
 MARKER = "staged.kept"
 
@@ -140,7 +143,7 @@ def record(connection: duckdb.DuckDBPyConnection, made_of: Ingredients) -> None:
 
 
 def strip(connection: duckdb.DuckDBPyConnection) -> None:
-    """Takes everything out of a file that was taken over but ``KEPT``, and what its rows were, by state."""
+    """Takes everything out of a file that was taken over but ``KEPT``, the rules, and what its rows were, by state."""
     connection.execute(
         "CREATE SCHEMA taken; CREATE TABLE taken.rows AS "
         "SELECT dataset, rows_current, rows_superseded, rows_deleted FROM audit.reconciliation"
@@ -152,9 +155,9 @@ def strip(connection: duckdb.DuckDBPyConnection) -> None:
         "WHERE schema_name <> 'taken' AND database_name = current_database() ORDER BY 3 DESC"
     ).fetchall()
     for schema, name, kind in relations:
-        if f"{schema}.{name}" not in KEPT:
+        if schema != RULES and f"{schema}.{name}" not in KEPT:
             connection.execute(f"DROP {kind} {inputs.quoted(schema)}.{inputs.quoted(name)}")
-    kept = {name.partition(".")[0] for name in KEPT} | {"taken", "main"}
+    kept = {name.partition(".")[0] for name in KEPT} | {RULES, "taken", "main"}
     for (schema,) in connection.execute(
         "SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND database_name = current_database()"
     ).fetchall():

@@ -132,7 +132,8 @@ def rollback(home: Home, to: int | None = None, reason: str = "") -> Release:
     """Serves an earlier release again (default: the one before the served) and leaves a record of it.
 
     The target is verified against its manifest first. Raises BadParameter where there is nothing to go back to,
-    AuditFailed where the target is damaged. Any release on disk can be named, so it also goes forward again.
+    AuditFailed where the target is damaged. Any release on disk can be named, so it also goes forward again; named once
+    more, after a kill, the step is finished or is there already.
     """
     with exclusive(home.published, "publishing"):
         now = served_number(home)
@@ -148,14 +149,18 @@ def rollback(home: Home, to: int | None = None, reason: str = "") -> Release:
             raise BadParameter(f"release {to} was never served")
         release = open_release(home, to)
         verify(release)
+        if to == now:
+            return release  # the same step once more: it is taken, and stands in the record
         _record(home, {"at": beijing_now().isoformat(sep=" "), "from": now, "to": to, "reason": masked(reason)})
         swap_link(home.current, f"releases/{to}")
         return release
 
 
 def _record(home: Home, line: dict[str, Any]) -> None:
-    path = home.published / "rollbacks.jsonl"
-    whole = "".join(json.dumps(known, ensure_ascii=False) + "\n" for known in [*rollbacks(home), line])
+    path, before = home.published / "rollbacks.jsonl", rollbacks(home)
+    if before and (before[-1]["from"], before[-1]["to"]) == (line["from"], line["to"]):
+        before.pop()  # recorded and not taken: killed before its swap, for what it led away from is served still
+    whole = "".join(json.dumps(known, ensure_ascii=False) + "\n" for known in [*before, line])
     write_text(path, whole)
 
 

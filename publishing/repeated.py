@@ -76,26 +76,31 @@ def switch_on() -> None:
 
 
 def models(
-    home: Home, run_dir: Path, *, project: Path = DBT_PROJECT, progress: Callable[[str], None] | None = None
+    home: Home,
+    run_dir: Path,
+    *,
+    project: Path = DBT_PROJECT,
+    seeds: bool = True,
+    progress: Callable[[str], None] | None = None,
 ) -> Summary:
     """Builds the models in ``run_dir/warehouse.duckdb`` as ``dbt_build`` does, by its statements where they are known.
 
     Raises what ``dbt_build`` raises.
     """
     if lineage.transport():  # dbt's own account of its nodes is what lineage tells
-        return dbt_build(home, run_dir, project=project, progress=progress)
-    seeds = seeds_folder(home, project)
-    key = _key(project, seeds, run_dir / "warehouse.duckdb")
+        return dbt_build(home, run_dir, project=project, seeds=seeds, progress=progress)
+    rules = seeds_folder(home, project)
+    key = _key(project, rules, run_dir / "warehouse.duckdb")
     if known := _recordings.get(key):
         try:
-            _repeat(known, home, run_dir, seeds)
+            _repeat(known, home, run_dir, rules)
         except (_Otherwise, duckdb.Error) as error:
             # Of an error of the engine only the kind: its text can hold a row. dbt comes to it again and says it.
             log.info("run %s: dbt builds it itself (%s)", run_dir.name, type(error).__name__)
         else:
             return replace(known.summary)
-    with _recorded(seeds) as statements:
-        summary = dbt_build(home, run_dir, project=project, progress=progress)
+    with _recorded(rules) as statements:
+        summary = dbt_build(home, run_dir, project=project, seeds=seeds, progress=progress)
     if not summary.warnings and not any(str(run_dir) in each.sql or str(home.root) in each.sql for each in statements):
         _recordings[key] = Recording(summary, statements)
     return summary

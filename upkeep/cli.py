@@ -73,7 +73,7 @@ def rebuild(into: Path | None, keep: bool) -> None:
     from upkeep.rebuild import rebuild as make
 
     home = Home.from_env()
-    folder = into or home.root / "rebuild"
+    folder = into or home.trial
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(folder, "a rebuild on trial", wait_seconds=0):
         if into is None:
@@ -187,5 +187,7 @@ def _show_notes(found: dict[str, Any]) -> None:
     console.print(
         f"raw zone 原始区 {found['raw_bytes'] / 1e6:.1f} MB, free 可用 {found['disk_free_bytes'] / 1e9:.1f} GB"
     )
+    if found["unfinished_rotation"]:
+        console.print("[red]a key rotation was not finished: python -m ingestion rotate-key 有未完成的换钥[/]")
     if found["unfinished_erasure"]:
         console.print("[red]an erasure was not finished: repeat it 有未完成的删除[/]")

@@ -11,11 +11,11 @@ from typing import Any
 import duckdb
 
 from expectations import store
-from ingestion.erasure.journal import work_folder
+from ingestion.erasure.journal import journal_path
 from ingestion.errors import TongbaoError
 from ingestion.home import Home
 from ingestion.ledger import Attempt, Ledger, now
-from ingestion.rotation import key_of_staged
+from ingestion.rotation import key_of_staged, unfinished
 from publishing import releases
 from publishing.plan import plan
 from upkeep.freshness import freshness
@@ -37,7 +37,8 @@ def status(home: Home, at: dt.datetime | None = None) -> dict[str, Any]:
         "published": _published(home, moment),
         "waiting": _waiting(home),
         "pseudonym_key": _key(home),
-        "unfinished_erasure": work_folder(home).exists(),
+        "unfinished_rotation": _rotation_unfinished(home),
+        "unfinished_erasure": journal_path(home).exists(),
         "disk_free_bytes": shutil.disk_usage(home.root if home.root.exists() else "/").free,
         "raw_bytes": sum(path.stat().st_size for path in home.objects.glob("*")) if home.objects.is_dir() else 0,
     }
@@ -116,6 +117,13 @@ def _key(home: Home) -> str | None:
     except TongbaoError as error:
         return f"{type(error).__name__}: {error}"
     return mark.partition(":")[0] if mark else None
+
+
+def _rotation_unfinished(home: Home) -> bool:
+    try:
+        return unfinished(home)
+    except TongbaoError:  # a key that is none: ``_key`` tells of it
+        return False
 
 
 def _time(moment: dt.datetime) -> str:

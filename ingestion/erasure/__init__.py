@@ -13,19 +13,20 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ingestion.contracts import CONTRACTS, contract_of
-from ingestion.durable import locked, put, sync
+from ingestion.durable import locked, naming_storage_faults, put, sync
 from ingestion.erasure import record
-from ingestion.erasure.journal import Journal, work_folder
+from ingestion.erasure.journal import Journal, journal_path, work_folder
 from ingestion.erasure.person import Person, read_person
 from ingestion.erasure.search import Place, deliveries, names_in_ledger, search, shown_delivery, without_raw
 from ingestion.erasure.staged import staged_without
 from ingestion.errors import Permanent, Transient
 from ingestion.home import Home
-from ingestion.landing import Progress, object_path
-from ingestion.ledger import Ledger, now
-from ingestion.load import restage
+from ingestion.landing import Progress, empty, object_path
+from ingestion.ledger import Ledger, now, staged_path
+from ingestion.load import restage, sweep
 from ingestion.normalize import Normalizer, connect
 from ingestion.personal import key_of
 from ingestion.personal_numbers import masked
@@ -52,6 +53,7 @@ class Erased:
         return sum(place.rows for place in self.places)
 
 
+@naming_storage_faults("erasure")
 def erase(
     home: Home,
     person: Person,
@@ -73,16 +75,19 @@ def erase(
     if not apply:
         journal = Journal.of(home, person)
         places, _ = search(home, person, journal, remove_files, remove_unsearchable, progress)
-        return Erased(tuple(places), names_in_ledger(home, person))
+        return Erased(tuple(places), len(names_in_ledger(home, person)))
     with _no_pulls(home):
+        Journal.clear(home)
         journal = Journal.of(home, person)
         places, contents = search(home, person, journal, remove_files, remove_unsearchable, progress)
         names = names_in_ledger(home, person)
-        resumed = (work_folder(home) / "journal.json").exists()
+        resumed = journal_path(home).exists()
         if not names and not resumed and all(place.action == "unsearchable" for place in places):
             return Erased(tuple(places))
         journal.rows |= {place.sha256: place.rows for place in places}
-        journal.renamed += names
+        journal.staged |= {place.sha256: place.rows for place in places if place.action == "staged"}
+        for name in names:
+            journal.note_name(name)
         journal.save(home)
         try:
             _on_trial(home, contents)
@@ -96,15 +101,16 @@ def erase(
         done = _done(home, journal, places)
         record.append(home, _entry(home, person, journal, done, by, request))
         journal.close(home)
-    return Erased(tuple(done), names, journal.id, tuple(runs_left))
+    return Erased(tuple(done), len(journal.names), journal.id, tuple(runs_left))
 
 
 @contextmanager
 def _no_pulls(home: Home) -> Iterator[None]:
-    """No delivery is landed meanwhile, and no other erasure or retention runs."""
+    """No delivery is landed meanwhile, and no other erasure or retention runs; what killed pulls have left goes."""
     with ExitStack() as stack:
         for dataset in sorted(CONTRACTS):
             stack.enter_context(locked(home.raw / "incoming" / dataset, f"erasure ({dataset})"))
+            empty(home.raw / "incoming" / dataset)
         yield
 
 
@@ -140,6 +146,7 @@ def _replace(home: Home, journal: Journal, places: list[Place], contents: dict[s
         # A load that is at work ends first; the next one reads what has replaced the bytes.
         for dataset in sorted(CONTRACTS):
             stack.enter_context(locked(home.staged / dataset, f"erasure ({dataset})"))
+        sweep(home)
         for place in places:
             if place.action == "changed":
                 content = contents[place.sha256]
@@ -164,10 +171,10 @@ def _replaced(home: Home, journal: Journal) -> dict[str, str | None]:
 
 def _rename(home: Home, person: Person, journal: Journal) -> None:
     ledger = Ledger(home)
-    for names in ledger.delivered_names().values():
-        for name in names:
-            if person.numbered_in(name):
-                ledger.rename_file(name, person.without(name, journal.surrogate))
+    for name in sorted(names_in_ledger(home, person)):
+        ledger.rename_file(name, person.without(name, journal.surrogate))
+    if journal.names:
+        ledger.forget()
 
 
 def _stage_again(home: Home, person: Person, journal: Journal, progress: Progress | None) -> list[str]:
@@ -184,17 +191,21 @@ def _stage_again(home: Home, person: Person, journal: Journal, progress: Progres
     restage(home, raw_there, progress=progress)
     for attempt in without_raw(home):
         with locked(home.staged / attempt.dataset, f"erasure of {attempt.dataset}"):
-            path = home.staged / attempt.dataset / attempt.month / f"{attempt.attempt_id}.parquet"
-            staged_without(path, person, key_of(home), journal.surrogate)
-            ledger.seal_again(attempt.dataset, attempt.month, attempt.attempt_id)
+            delivery = (attempt.dataset, attempt.month, attempt.attempt_id)
+
+            def seal(made: Path, delivery: tuple[str, str, int] = delivery) -> None:
+                ledger.seal_again(*delivery, made)
+
+            staged_without(staged_path(home, *delivery), person, key_of(home), journal.surrogate, seal)
     return _remove_runs(home)
 
 
 def _remove_runs(home: Home) -> list[str]:
-    """Builds hold tokens; they are made again when they are needed. One that is at work is left and named."""
+    """Builds hold tokens, and a rebuild on trial the ledger's names; they are made again when they are needed. One that
+    is at work is left and named."""
     left = []
     folders = [path for path in home.runs.glob("*") if path.is_dir()] if home.runs.is_dir() else []
-    for folder in folders:
+    for folder in [*folders, *([home.trial] if home.trial.is_dir() else [])]:
         try:
             with locked(folder, f"build {folder.name}", wait_seconds=0):
                 shutil.rmtree(folder)
@@ -207,12 +218,13 @@ def _done(home: Home, journal: Journal, places: list[Place]) -> list[Place]:
     """The places of this erasure, those of an earlier try that was cut short among them."""
     found = {place.sha256: place for place in places}
     known = deliveries(home)
-    for old, new in _replaced(home, journal).items():
+    replaced_by = _replaced(home, journal)
+    done = {old: "changed" if new else "removed" for old, new in replaced_by.items()}
+    for old, action in (dict.fromkeys(journal.staged, "staged") | done).items():
         if old not in found:
-            attempts = known.get(new or old, [])
+            attempts = known.get(replaced_by.get(old) or old, [])
             accepted = any(attempt.outcome == "accepted" for attempt in attempts)
             shown = tuple(dict.fromkeys(map(shown_delivery, attempts)))
-            action = "changed" if new else "removed"
             found[old] = Place(shown, old, journal.rows.get(old, 0), action, accepted)
     return list(found.values())
 
@@ -236,6 +248,6 @@ def _entry(home: Home, person: Person, journal: Journal, places: list[Place], by
         "by": masked(by),
         "request": masked(request),
         "tokens": person.tokens(key_of(home)),
-        "names_in_ledger": journal.renamed,
+        "names_in_ledger": len(journal.names),
         "files": files,
     }

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from ingestion.durable import put
@@ -23,6 +23,11 @@ def work_folder(home: Home) -> Path:
     return home.raw / "erasing"
 
 
+def journal_path(home: Home) -> Path:
+    """What the erasure under way has decided: an erasure is unfinished as long as this is there."""
+    return work_folder(home) / "journal.json"
+
+
 @dataclass
 class Journal:
     """One erasure: its id, what stands for each value (under a salted hash of it), rows found by landed file."""
@@ -31,16 +36,19 @@ class Journal:
     salt: str
     surrogates: dict[str, str]
     rows: dict[str, int] = field(default_factory=dict)
-    #: Names of the ledger that were changed.
-    renamed: int = 0
+    #: Rows found in typed rows whose raw bytes are gone, by the hash of those.
+    staged: dict[str, int] = field(default_factory=dict)
+    #: Names of the ledger that are changed, hidden as the values are.
+    names: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, home: Home, person: Person) -> Journal:
         """The journal of this person's erasure that was cut short, or a new one; BadParameter if it is of another."""
         values = [*person.names, *person.numbers]
-        path = work_folder(home) / "journal.json"
+        path = journal_path(home)
         if path.exists():
-            found = cls(**json.loads(path.read_text(encoding="utf-8")))
+            known = {each.name for each in fields(cls)}
+            found = cls(**{k: v for k, v in json.loads(path.read_text(encoding="utf-8")).items() if k in known})
             if {found._hidden(value) for value in values} != set(found.surrogates):
                 raise BadParameter("an erasure of someone else was not finished; repeat that one first")
             return found
@@ -54,6 +62,11 @@ class Journal:
         """What stands in the place of this value."""
         return self.surrogates[self._hidden(value)]
 
+    def note_name(self, name: str) -> None:
+        """This name of the ledger is to be changed."""
+        if (hidden := self._hidden(name)) not in self.names:
+            self.names.append(hidden)
+
     def _hidden(self, value: str) -> str:
         return hmac.new(bytes.fromhex(self.salt), value.encode(), hashlib.sha256).hexdigest()
 
@@ -64,9 +77,21 @@ class Journal:
         made = folder / ".journal.tmp"
         with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(asdict(self), file, ensure_ascii=False)
-        put(made, folder / "journal.json")
+        put(made, journal_path(home))
 
     @staticmethod
     def close(home: Home) -> None:
-        """The erasure is done: what stood for what is forgotten."""
-        shutil.rmtree(work_folder(home), ignore_errors=True)
+        """The erasure is done: what stood for what is forgotten. The journal goes last: until then it is resumed."""
+        for entry in work_folder(home).iterdir() if work_folder(home).exists() else ():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry != journal_path(home):
+                entry.unlink()
+        journal_path(home).unlink(missing_ok=True)
+        Journal.clear(home)
+
+    @staticmethod
+    def clear(home: Home) -> None:
+        """Takes away what an erasure has left that was killed before it had a journal, or after it was done."""
+        if work_folder(home).exists() and not journal_path(home).exists():
+            shutil.rmtree(work_folder(home))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,15 +20,19 @@ def owned_rows(path: Path, person: Person, key: PseudonymKey) -> int:
     return int(pc.sum(_owned(path, person, key)).as_py() or 0) if path.is_file() else 0
 
 
-def staged_without(path: Path, person: Person, key: PseudonymKey, surrogate: Replace) -> None:
+def staged_without(
+    path: Path, person: Person, key: PseudonymKey, surrogate: Replace, seal: Callable[[Path], None]
+) -> None:
     """Writes the staged file again with the person's tokens replaced by those of the surrogates, if it holds any."""
     if not owned_rows(path, person, key):
         return
     new = {token: key.token(surrogate(value)) for value, token in _tokens(person, key)}
     pattern = "|".join(map(re.escape, new))
-    rewrite(
-        path, key, lambda cell: re.sub(pattern, lambda match: new[match[0]], cell), pattern, _owned(path, person, key)
-    )
+
+    def changed(cell: str) -> str:
+        return re.sub(pattern, lambda match: new[match[0]], cell)
+
+    rewrite(path, key, changed, pattern, seal, _owned(path, person, key))
 
 
 def _owned(path: Path, person: Person, key: PseudonymKey) -> pa.Array:

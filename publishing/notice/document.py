@@ -9,6 +9,8 @@ A font that a computer lacks is replaced by the next of its family: word process
 from __future__ import annotations
 
 import datetime as dt
+import io
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
@@ -68,7 +70,17 @@ def write_docx(blocks: Iterable[Block], ledger: Ledger, path: Path, title: str, 
     properties.created = properties.modified = made
     properties.last_modified_by = properties.comments = ""
     _font_table(document)
-    document.save(str(path))
+    _save(document, path, made)
+
+
+def _save(document: Documented, path: Path, made: dt.datetime) -> None:
+    """Writes the document with the release's moment in every part: of one release and wording the bytes are the same
+    whenever it is written."""
+    document.save(written := io.BytesIO())
+    with zipfile.ZipFile(written) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for part in source.infolist():
+            entry = zipfile.ZipInfo(part.filename, made.timetuple()[:6])
+            target.writestr(entry, source.read(part), zipfile.ZIP_DEFLATED)
 
 
 #: kind -> (family, points, alignment, first-line indent in characters, kept with the next paragraph)

@@ -31,8 +31,9 @@ from tests.reference_calc.calendar_ import MonthOfYear
 from tests.reference_calc.fixtures import write_csv
 from tests.reference_calc.hostile import Hostile
 
-#: What the kept relations are made of and what reads them first; the tests of this project that look at them.
-FACTS = ["+platform_unit_months", "+reconciliation", "rows_are_reconciled"]
+#: What the kept relations are made of and what reads them first; the tests of this project that look at them; the rules,
+#: which every build has.
+FACTS = ["+platform_unit_months", "+reconciliation", "rows_are_reconciled", "resource_type:seed"]
 #: Seconds and names of the run: all else has to agree.
 OF_THE_RUN = {"released_at", "reason"}
 DAY = dt.timedelta(days=1)
@@ -56,7 +57,8 @@ class County:
         folder = self.exports / "platform" / dataset / month
         shutil.rmtree(folder, ignore_errors=True)
         write_csv(folder / (file or f"{self.files}.csv"), dataset, rows)
-        landing.pull(self.home, connect(self.exports.as_uri()), "platform", dataset, month)
+        source = connect(f"{self.exports.as_uri()}?min_age=0")  # what was written here is whole
+        landing.pull(self.home, source, "platform", dataset, month)
         load.load(self.home, dataset, month)
 
     def cases(self, month: str, numbers: list[int], at: str, **cells: Any) -> list[dict[str, Any]]:

@@ -217,6 +217,29 @@ def test_second_publisher_says_so(home: Home) -> None:
             assert list(home.published.iterdir()) == []
 
 
+def test_a_step_back_cut_short_is_recorded_once_and_taken_by_the_second_try(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in (1, 2):
+        hand_made_run(home, f"run{version}", PERIODS, version=version)
+        publish(home, f"run{version}")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(releases, "swap_link", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rollback(home, to=1)
+    assert releases.served_number(home) == 2
+    for _ in range(2):  # and once more after it is done
+        assert rollback(home, to=1).number == 1
+        assert [(line["from"], line["to"]) for line in releases.rollbacks(home)] == [(2, 1)]
+    rollback(home, to=2)
+    rollback(home, to=1)
+    assert [line["to"] for line in releases.rollbacks(home)] == [1, 2, 1]
+
+
 def test_back_and_forward_again(home: Home) -> None:
     for version in (1, 2):
         hand_made_run(home, f"run{version}", PERIODS, version=version)
