@@ -31,8 +31,8 @@ from tests.reference_calc.calendar_ import MonthOfYear
 from tests.reference_calc.fixtures import write_csv
 from tests.reference_calc.hostile import Hostile
 
-#: What the kept relations are made of and what reads them first; the tests of this project that look at them; the rules,
-#: which every build has.
+#: What the kept relations are made of and what reads them first; the tests of this project that look at them; the
+#: rules, which every build has.
 FACTS = ["+platform_unit_months", "+reconciliation", "rows_are_reconciled", "resource_type:seed"]
 #: Seconds and names of the run: all else has to agree.
 OF_THE_RUN = {"released_at", "reason"}
