@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ingestion.contracts import CONTRACTS
 from ingestion.durable import naming_storage_faults
-from ingestion.errors import BadParameter, DeliveryMissing, DeliveryRefused, StorageFailed
+from ingestion.errors import BadParameter, DeliveryMissing, DeliveryRefused, Permanent, StorageFailed
 from ingestion.home import Home
 from ingestion.landing import object_path, raw_zone
 from ingestion.ledger import DELIVERIES_SCHEMA, Ledger
@@ -259,7 +259,7 @@ def test_a_flipped_byte_in_staged_parquet_is_mended_from_the_raw_zone(exports: E
     (attempt,) = Ledger(exports.home).attempts()
     object_path(exports.home, attempt.sha256 or "").unlink()
     file.path.write_bytes(good[:-1])
-    with pytest.raises(DeliveryRefused, match="landed bytes are gone"):
+    with pytest.raises(Permanent, match="its raw bytes are gone"):
         restore(exports.home)
 
 
