@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,8 @@ from faults.injection import counted_by, preloaded_again
 from faults.judge import OUTCOMES, WRONG, Verdict
 from ingestion.home import Home
 
+#: One more than there are cores: a sixth of the time a variant waits, for a server, a limit or the disk.
+WORKERS = (os.cpu_count() or 1) + 1
 #: Seconds between two lines of progress where there is no terminal to draw a bar on.
 TOLD_EVERY = 30
 
@@ -35,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
                         help="only this row of the card; may be given again")  # fmt: skip
     parser.add_argument("--like", default="", metavar="TEXT", help="only variants with this in their name")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the folder of each wrong variant under DIR")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--workers", type=int, default=WORKERS, help=f"processes (default here {WORKERS})")
     parser.add_argument("--out", type=Path, help="where the card is stored (default: $TONGBAO_HOME/faults.json)")
     options = parser.parse_args(argv)
     console = Console(stderr=True)
