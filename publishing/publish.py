@@ -177,11 +177,8 @@ def _copied(base: releases.Release | None, target: Path) -> bool:
 
 def _decided(base: releases.Release | None) -> dict[str, Withheld]:
     """What the release before decided about small cells; nothing where its file is not what its manifest says."""
-    path = base.path / WITHHELD_FILE if base else None
-    sealed = base.manifest["files"].get(WITHHELD_FILE) if base else None
-    if path is None or sealed is None or not path.is_file() or sha256_of(path) != sealed["sha256"]:
-        return {}
-    return Withheld.read(path)
+    path = base.intact(WITHHELD_FILE) if base else None
+    return Withheld.read(path) if path else {}
 
 
 def _keep_tables(base: releases.Release, folder: Path, tables: dict[str, str]) -> set[str]:
@@ -191,22 +188,18 @@ def _keep_tables(base: releases.Release, folder: Path, tables: dict[str, str]) -
     is made anew.
     """
     before = base.manifest.get("tables", {})
-    known: dict[str, list[tuple[Path, str]]] = {}
-    for name, file in base.manifest["files"].items():
+    known: dict[str, list[Path | None]] = {}
+    for name in base.manifest["files"]:
         table = Path(name).with_suffix("").as_posix().removeprefix("tables/")
         if name.startswith("tables/") and table in tables and before.get(table) == tables[table]:
-            known.setdefault(table, []).append((base.path / name, file["sha256"]))
-    kept = {
-        table
-        for table, files in known.items()
-        if all(path.is_file() and sha256_of(path) == digest for path, digest in files)
-    }
-    for table in kept:
+            known.setdefault(table, []).append(base.intact(name))
+    kept = {table: [path for path in paths if path] for table, paths in known.items() if None not in paths}
+    for table, paths in kept.items():
         target = folder / table
         target.parent.mkdir(parents=True, exist_ok=True)
-        for path, _ in known[table]:
+        for path in paths:
             link_or_copy(path, target.with_name(path.name))
-    return kept
+    return set(kept)
 
 
 def _keep_page(base: releases.Release | None, folder: Path, pages: dict[str, str], name: str, made_of: str) -> bool:
@@ -217,9 +210,8 @@ def _keep_page(base: releases.Release | None, folder: Path, pages: dict[str, str
     pages[name] = made_of
     if base is None or base.manifest.get("pages", {}).get(name) != made_of:
         return False
-    path = base.path / folder.name / name
-    sealed = base.manifest["files"].get(f"{folder.name}/{name}")
-    if sealed is None or not path.is_file() or sha256_of(path) != sealed["sha256"]:
+    path = base.intact(f"{folder.name}/{name}")
+    if path is None:
         return False
     link_or_copy(path, folder / name)
     return True

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import yaml
 
 from ingestion import quarantine
 from ingestion.contracts import CONTRACTS
 from ingestion.errors import BadParameter
+from ingestion.yaml_file import read_yaml
 from publishing.dictionary import dictionary
 from publishing.labels import labels
 
@@ -23,7 +23,7 @@ FILE = Path(__file__).with_name("dashboards.yaml")
 @cache
 def declared() -> dict[str, Any]:
     """The content of dashboards.yaml."""
-    return yaml.safe_load(FILE.read_text("utf-8"))
+    return read_yaml(FILE)
 
 
 def identity(kind: str, name: str) -> str:

@@ -29,6 +29,14 @@ def query(home: Home, sql: str) -> list[tuple]:
         return connection.execute(sql).fetchall()
 
 
+def damaged(path: Path) -> bytes:
+    """Damages the first byte of a published file, as a disk would; returns what it was."""
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(b"x" + whole[1:])
+    return whole
+
+
 def test_first_publication_is_complete_and_holds_no_staging(home: Home) -> None:
     hand_made_run(home, "run1", PERIODS, version=1)
     outcome = publish(home, "run1")
@@ -91,9 +99,7 @@ def test_tables_of_periods_that_nobody_revised_are_those_of_the_release_before(
     publish(home, "run2")
     assert (home.current / kept).stat().st_ino == first
     # Damaged on disk: not handed on, but made again, the same as before.
-    whole = (home.current / kept).read_bytes()
-    (home.current / kept).chmod(0o644)
-    (home.current / kept).write_bytes(b"x" + whole[1:])
+    whole = damaged(home.current / kept)
     hand_made_run(home, "run3", PERIODS, version=1, input_digest="yet other files, same figures")
     publish(home, "run3")
     assert (home.current / kept).read_bytes() == whole
@@ -117,7 +123,6 @@ def test_pages_of_results_that_are_as_they_were_are_those_of_the_release_before(
     publish(home, "run1")
     first, second = (f"data_docs/results/cms_posts-{month}.html" for month in ("2022-07", "2022-08"))
     before = {name: (home.current / name).stat().st_ino for name in (first, second)}
-    whole = (home.current / second).read_bytes()
     # One month is judged again; the page of the other is damaged on disk since.
     again = {"measures": {"rows_loaded": 7}, "validated_at": "2022-09-06 08:00:00"}
     store.keep(home, "load", ("cms_posts", "2022-07", "2"), result | again)
@@ -125,8 +130,7 @@ def test_pages_of_results_that_are_as_they_were_are_those_of_the_release_before(
     publish(home, "run2")
     assert (home.current / second).stat().st_ino == before[second]
     assert "2022-09-06 08:00:00" in (home.current / first).read_text(encoding="utf-8")
-    (home.current / second).chmod(0o644)
-    (home.current / second).write_bytes(b"x" + whole[1:])
+    whole = damaged(home.current / second)
     hand_made_run(home, "run3", PERIODS, version=1, input_digest="yet other files, same figures")
     publish(home, "run3")
     assert (home.current / second).read_bytes() == whole
