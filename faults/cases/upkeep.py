@@ -43,8 +43,8 @@ def retentions() -> Iterator[Variant]:
 
 
 def documents() -> Iterator[Variant]:
-    """Of a new release, and anew in another wording: some 210 and 230 changes, every 20th killed, the last six all:
-    the swap is among them; a reader beside."""
+    """Of a new release, and anew in another wording: some 210 and 230 changes, about every 25th killed, the last
+    six all: the swap is among them; a reader beside."""
     yield from struck("documents", 10, 2, last=6)
     yield from struck("documents_again", 8, 2, last=6)
     yield Variant("documents/readers", _documents_read)
