@@ -12,6 +12,8 @@ import itertools
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,18 @@ def _sweep(folder: Path, process: int) -> None:
 def connect(warehouse: Path | str = ":memory:", *, read_only: bool = False, **config: Any) -> duckdb.DuckDBPyConnection:
     """A connection within the bounds; ``config`` are further settings of DuckDB."""
     return duckdb.connect(str(warehouse), read_only=read_only, config={**bounds(warehouse), **config})
+
+
+@contextmanager
+def at_hand(warehouse: Path) -> Iterator[None]:
+    """Keeps the engine of a finished file up inside: whoever connects to it to read joins it, and starts none anew.
+
+    A file that cannot be opened is for those to tell.
+    """
+    with ExitStack() as held:
+        with suppress(duckdb.Error):
+            held.enter_context(connect(warehouse, read_only=True))
+        yield
 
 
 def shared(script: str = "", **config: Any) -> duckdb.DuckDBPyConnection:

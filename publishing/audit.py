@@ -62,6 +62,8 @@ def lost_history(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Tables in which a revision published before is missing or changed: what was published stays as it was."""
     problems = []
     for table, (source, _) in TABLES.items():
+        if not connection.execute(f"SELECT 1 FROM previous.{table} LIMIT 1").fetchone():
+            continue
         columns = ", ".join(map(quoted, _columns(connection, "previous", table)))
         lost = connection.execute(
             f"SELECT count(*) FROM (SELECT {columns} FROM previous.{table} EXCEPT ALL SELECT {columns} FROM {source})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ingestion import engine
 from ingestion.home import Home
 from publishing.audit import audit
 from publishing.build import build
@@ -27,10 +28,11 @@ def run(
     Raises what build, audit and publish raise; whatever fails, the old release goes on being served.
     """
     for attempt in range(1, _ATTEMPTS + 1):
-        build(home, periods, run_id, reason, full=full, progress=progress)
-        audit(home, run_id)
+        warehouse = build(home, periods, run_id, reason, full=full, progress=progress)
         try:
-            return publish(home, run_id)
+            with engine.at_hand(warehouse):
+                audit(home, run_id)
+                return publish(home, run_id)
         except StaleBuild:
             if attempt == _ATTEMPTS:
                 raise

@@ -295,7 +295,7 @@ def publish(region: Region, reason: str = "") -> tuple[releases.Release | None, 
     if base and base.manifest["input_digest"] == digest:
         return releases.served(home), None, problems
     run_id = f"region-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S.%fZ}"
-    build(region, found, run_id, reason, seeds, digest)
-    publishing.audit(home, run_id, facts=False)
-    published = publishing.publish(home, run_id)
+    with engine.at_hand(build(region, found, run_id, reason, seeds, digest)):
+        publishing.audit(home, run_id, facts=False)
+        published = publishing.publish(home, run_id)
     return releases.served(home), None if published.unchanged else published.releases, problems

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from dataclasses import dataclass
 
-from ingestion.collector import collector_paused
+from ingestion.collector import TASK_THRESHOLD, collector_paused
 from ingestion.errors import BadParameter, TongbaoError
 from region.config import Region
 from region.county import CountyTask, Outcome, Told, at_home, measured, run_county
@@ -32,6 +33,7 @@ def prepare() -> None:
 
         _gx()
     logging.getLogger("great_expectations").setLevel(logging.WARNING)  # its import sets another level
+    gc.set_threshold(TASK_THRESHOLD)  # else it walks all that was just imported, some times a county
     repeated.switch_on()
     _ = (dbt, expectations, publishing)
 
