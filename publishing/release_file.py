@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -31,29 +33,50 @@ def write_release_file(
     (as after an erasure), the file is begun anew and keeps no block of the earlier one.
     Raises BuildFailed where the file is not complete in itself afterwards.
     """
-    with engine.connect() as connection:
-        connection.execute(f"ATTACH {literal(str(source))} AS run (READ_ONLY)")
-        if not (continues and _carried(connection, target)):
+    with _beside_an_empty_one(source, schemas) as connection:
+        carried: set[tuple[str, str]] = set()
+        if continues and _carried(connection, target):
+            carried = set(_FACTS)
+            _emptied(connection, schemas, carried)
+        else:
             target.unlink(missing_ok=True)
             connection.execute(
                 f"ATTACH {literal(str(target))} AS published (STORAGE_VERSION {literal(settings.STORAGE_VERSION)})"
             )
-        relations = _relations(connection, "'run'", schemas)
-        there = set(_relations(connection, "'published'"))
-        for schema, table in there - _FACTS.keys():
-            connection.execute(f"DROP TABLE published.{quoted(schema)}.{quoted(table)}")
-        connection.execute("CHECKPOINT published")  # the room of what was dropped is used again
-        for schema in schemas:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS published.{schema}")
-        for schema, table in relations:
-            if (schema, table) not in there & _FACTS.keys():
+            connection.execute("COPY FROM DATABASE memory TO published (SCHEMA)")
+        for schema, table in _relations(connection, "'run'", schemas):
+            if (schema, table) not in carried:
                 name = f"{quoted(schema)}.{quoted(table)}"
-                connection.execute(f"CREATE TABLE published.{name} AS SELECT * FROM run.{name}")
-        _describe(connection, relations)
+                connection.execute(f"INSERT INTO published.{name} SELECT * FROM run.{name}")
         connection.execute("CHECKPOINT published")
-        connection.execute("DETACH published")
     if target.with_name(target.name + ".wal").exists():
         raise BuildFailed("the release file kept a write-ahead log after its checkpoint")
+
+
+#: Held while this process writes a release file: what its engine attaches has one name.
+_WRITING = threading.Lock()
+
+
+@contextmanager
+def _beside_an_empty_one(source: Path, schemas: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An engine with the run's file attached as ``run``, whose own database has its tables, empty and described.
+
+    To describe the columns of a release takes longer than to copy its rows: a process that publishes again has them.
+    """
+    with engine.connect(source, read_only=True) as run:
+        columns = _columns_of(run, source.stem, schemas)
+    made = [f"CREATE SCHEMA {schema}" for schema in schemas]
+    for (schema, table), types in columns.items():
+        typed = ", ".join(f"{quoted(column)} {kind}" for column, kind in types.items())
+        made.append(f"CREATE TABLE {quoted(schema)}.{quoted(table)} ({typed})")
+    with _WRITING, engine.shared("; ".join(["BEGIN", *made, *_comments("", columns), "COMMIT"])) as connection:
+        try:
+            connection.execute(f"ATTACH {literal(str(source))} AS run (READ_ONLY)")
+            yield connection
+        finally:
+            for name in ("run", "published"):
+                with suppress(duckdb.Error):  # what went wrong before is what is told
+                    connection.execute(f"DETACH DATABASE IF EXISTS {name}")
 
 
 def _carried(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
@@ -70,6 +93,20 @@ def _carried(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
         pass
     connection.execute("DETACH published")
     return False
+
+
+def _emptied(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str], carried: set[tuple[str, str]]) -> None:
+    """In place of all other tables of the copy empty ones of the run's, described as the dbt project says now."""
+    for schema, table in set(_relations(connection, "'published'")) - carried:
+        connection.execute(f"DROP TABLE published.{quoted(schema)}.{quoted(table)}")
+    connection.execute("CHECKPOINT published")  # the room of what was dropped is used again
+    for schema in schemas:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS published.{schema}")
+    for schema, table in set(_relations(connection, "'run'", schemas)) - carried:
+        name = f"{quoted(schema)}.{quoted(table)}"
+        connection.execute(f"CREATE TABLE published.{name} AS SELECT * FROM run.{name} LIMIT 0")
+    columns = _columns_of(connection, "published", schemas)
+    connection.execute("; ".join(["BEGIN", *_comments("published.", columns), "COMMIT"]))
 
 
 def _carry(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
@@ -134,26 +171,31 @@ def _relations(
     ).fetchall()
 
 
-def _describe(connection: duckdb.DuckDBPyConnection, relations: list[tuple[str, str]]) -> None:
-    """Comments on tables and columns, from the descriptions in the dbt project."""
-    described = dictionary()
-    columns: dict[tuple[str, str], set[str]] = {}
-    for schema, table, column in connection.execute(
-        "SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE database_name = 'published'"
+def _columns_of(
+    connection: duckdb.DuckDBPyConnection, catalog: str, schemas: Sequence[str]
+) -> dict[tuple[str, str], dict[str, str]]:
+    """(schema, table) -> column -> type, of the catalog's tables and views in these schemas, sorted."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for schema, table, column, kind in connection.execute(
+        "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
+        "WHERE database_name = ? AND list_contains(?, schema_name) ORDER BY schema_name, table_name, column_index",
+        [catalog, list(schemas)],
     ).fetchall():
-        columns.setdefault((schema, table), set()).add(column)
-    comments = []
-    for relation in relations:
+        found.setdefault((schema, table), {})[column] = kind
+    return found
+
+
+def _comments(prefix: str, columns: Mapping[tuple[str, str], Collection[str]]) -> Iterator[str]:
+    """Statements that comment these relations and their columns, from the descriptions in the dbt project."""
+    described = dictionary()
+    for relation, names in columns.items():
         # A region's tables of all counties are those of one county, side by side.
         entry = described.get(relation) or described.get(("marts", relation[1]))
         if entry is None:
             continue
-        name = f"published.{quoted(relation[0])}.{quoted(relation[1])}"
+        name = f"{prefix}{quoted(relation[0])}.{quoted(relation[1])}"
         if entry.description:
-            comments.append(f"COMMENT ON TABLE {name} IS {literal(entry.description)}")
-        comments += [
-            f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(text)}"
-            for column, text in entry.columns.items()
-            if text and column in columns[relation]
-        ]
-    connection.execute("; ".join(["BEGIN", *comments, "COMMIT"]))
+            yield f"COMMENT ON TABLE {name} IS {literal(entry.description)}"
+        for column, text in entry.columns.items():
+            if text and column in names:
+                yield f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(text)}"
