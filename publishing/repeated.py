@@ -46,6 +46,18 @@ class Statement:
 
     sql: str
     seen: list[tuple[Any, ...]] | None = None
+    #: As DuckDB has parsed it, from the first repetition on; a tenth of a repetition is parsing.
+    parsed: list[Any] = field(default_factory=list)
+
+    def execute(self, connection: duckdb.DuckDBPyConnection, seeds: str) -> list[tuple[Any, ...]] | None:
+        """Sends it, with this folder of seeds in it, and returns the rows where dbt looked at any."""
+        if _SEEDS in self.sql:
+            connection.execute(self.sql.replace(_SEEDS, seeds))
+        else:
+            self.parsed = self.parsed or connection.extract_statements(self.sql)
+            for each in self.parsed:
+                connection.execute(each)
+        return None if self.seen is None else connection.fetchall()
 
 
 @dataclass
@@ -90,15 +102,16 @@ def models(
     if lineage.transport():  # dbt's own account of its nodes is what lineage tells
         return dbt_build(home, run_dir, project=project, seeds=seeds, progress=progress)
     rules = seeds_folder(home, project)
-    key = _key(project, rules, run_dir / "warehouse.duckdb")
-    if known := _recordings.get(key):
-        try:
-            _repeat(known, home, run_dir, rules)
-        except (_Otherwise, duckdb.Error) as error:
-            # Of an error of the engine only the kind: its text can hold a row. dbt comes to it again and says it.
-            log.info("run %s: dbt builds it itself (%s)", run_dir.name, type(error).__name__)
-        else:
-            return replace(known.summary)
+    with _opened(home, run_dir, rules) as connection:
+        key = _key(project, rules, connection)
+        if known := _recordings.get(key):
+            try:
+                _repeat(known, connection, rules)
+            except (_Otherwise, duckdb.Error) as error:
+                # Of an error of the engine only the kind: its text can hold a row. dbt comes to it again and says it.
+                log.info("run %s: dbt builds it itself (%s)", run_dir.name, type(error).__name__)
+            else:
+                return replace(known.summary)
     with _recorded(rules) as statements:
         summary = dbt_build(home, run_dir, project=project, seeds=seeds, progress=progress)
     if not summary.warnings and not any(str(run_dir) in each.sql or str(home.root) in each.sql for each in statements):
@@ -106,7 +119,7 @@ def models(
     return summary
 
 
-def _key(project: Path, seeds: Path, warehouse: Path) -> str:
+def _key(project: Path, seeds: Path, connection: duckdb.DuckDBPyConnection) -> str:
     """Hex SHA-256 of what dbt's statements depend on, and of the tables that it finds."""
     # The one variable that a county sets (publishing.dbt_run.of_county).
     digest = hashlib.sha256(json.dumps(delivered_datasets()).encode())
@@ -118,10 +131,7 @@ def _key(project: Path, seeds: Path, warehouse: Path) -> str:
     for path in sorted(seeds.glob("*.csv")):
         # Their types are declared and their columns are the project's (publishing.seeds); an empty one is not copied.
         digest.update(path.name.encode() + (b"1" if path.read_bytes().strip().count(b"\n") else b"0"))
-    with engine.connect(warehouse, read_only=True) as connection:
-        kept = connection.execute(
-            "SELECT schema_name || '.' || table_name FROM duckdb_tables() ORDER BY ALL"
-        ).fetchall()
+    kept = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables() ORDER BY ALL").fetchall()
     digest.update(repr(kept).encode())
     return digest.hexdigest()
 
@@ -167,8 +177,9 @@ def _recorded(seeds: Path) -> Iterator[list[Statement]]:
         vars(local)[wrapper.__name__] = wrapper
 
 
-def _repeat(known: Recording, home: Home, run_dir: Path, seeds: Path) -> None:
-    """The statements in one transaction, within the bounds and the lock of dbt's connection; raises _Otherwise."""
+@contextmanager
+def _opened(home: Home, run_dir: Path, seeds: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The run's file within the bounds and the lock of dbt's connection."""
     warehouse = run_dir / "warehouse.duckdb"
     settings: dict[str, Any] = dict(engine.bounds(warehouse))
     if sum(path.stat().st_size for path in home.staged.rglob("*.parquet")) < _SMALL:
@@ -177,17 +188,23 @@ def _repeat(known: Recording, home: Home, run_dir: Path, seeds: Path) -> None:
     with duckdb.connect(":memory:", config=settings) as connection:
         attach(connection, warehouse)
         lock(connection, [str(home.staged), str(run_dir), str(seeds)])
-        connection.execute("BEGIN")
-        try:
-            for each in known.statements:
-                result = connection.execute(each.sql.replace(_SEEDS, literal(str(seeds))[1:-1]))
-                if each.seen is not None and sorted(map(repr, result.fetchall())) != sorted(map(repr, each.seen)):
-                    raise _Otherwise
-            connection.execute("COMMIT")
-        except (_Otherwise, duckdb.Error):
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute(f"CHECKPOINT {DATABASE}")
+        yield connection
+
+
+def _repeat(known: Recording, connection: duckdb.DuckDBPyConnection, seeds: Path) -> None:
+    """The statements in one transaction; raises _Otherwise."""
+    rules = literal(str(seeds))[1:-1]
+    connection.execute("BEGIN")
+    try:
+        for each in known.statements:
+            rows = each.execute(connection, rules)
+            if rows is not None and sorted(map(repr, rows)) != sorted(map(repr, each.seen or [])):
+                raise _Otherwise
+        connection.execute("COMMIT")
+    except (_Otherwise, duckdb.Error):
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute(f"CHECKPOINT {DATABASE}")
 
 
 def forget() -> None:
