@@ -146,8 +146,8 @@ def _personal(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     ).fetchall()
     if not columns:
         return []
-    # Distinct long values first: codes fall away, and what repeats is looked at once. Materialised, so that the patterns
-    # stand in the plan once and not in the branch of each of some hundred columns.
+    # Distinct long values first: codes fall away, and what repeats is looked at once. Materialised, so that the
+    # patterns stand in the plan once and not in the branch of each of some hundred columns.
     texts = " union all ".join(
         f'select {place} as place, "{column}" as text from "{schema}"."{table}" where length("{column}") >= {SHORTEST}'
         for place, (schema, table, column) in enumerate(columns)

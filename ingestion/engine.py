@@ -1,8 +1,9 @@
 """DuckDB within bounds: how much memory an engine may use, and the folder that it spills to beyond that.
 
-Two settings, read when used: ``TONGBAO_ENGINE_MEMORY`` (``900MiB``, ``2GiB``; default a quarter of the memory that this
-process may use, since two tasks run at a time and each has Python and Arrow beside its engine) and ``TONGBAO_SPILL``
-(default ``spill/`` in the home; as large as the largest month's rows, and not on a file system in memory).
+Settings, read when used: ``TONGBAO_ENGINE_MEMORY`` (``900MiB``, ``2GiB``; default a quarter of the memory that this
+process may use, since two tasks run at a time and each has Python and Arrow beside its engine), ``TONGBAO_SPILL``
+(default ``spill/`` in the home; as large as the largest month's rows, and not on a file system in memory) and
+``TONGBAO_ENGINE_THREADS`` (default the cores of the machine; a region's processes share them).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from ingestion.durable import is_running
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 
+THREADS_VARIABLE = "TONGBAO_ENGINE_THREADS"
+
 #: The least that a build of a county runs in.
 _LEAST_MIB = 512
 
@@ -40,6 +43,14 @@ def memory_mib() -> int:
     if not found or int(found[1]) < 1:
         raise BadParameter("TONGBAO_ENGINE_MEMORY must be a whole number of MiB or GiB, such as 2GiB")
     return int(found[1]) * (1024 if found[2] == "GiB" else 1)
+
+
+def _threads() -> str:
+    """How many threads an engine has; empty where nothing is set."""
+    text = os.environ.get(THREADS_VARIABLE, "").strip()
+    if text and not re.fullmatch(r"[1-9][0-9]{0,2}", text):
+        raise BadParameter(f"{THREADS_VARIABLE} must be a whole number of threads from 1 on")
+    return text
 
 
 def _machine_mib() -> int:
@@ -70,7 +81,10 @@ def bounds(warehouse: Path | str = ":memory:") -> dict[str, str]:
     name = f"memory-{next(_number)}"
     if str(warehouse) != ":memory:":
         name = "file-" + hashlib.sha256(str(Path(warehouse).absolute()).encode()).hexdigest()[:12]
-    return {"memory_limit": f"{memory_mib()}MiB", "temp_directory": str(folder / f"{process}-{name}")}
+    settings = {"memory_limit": f"{memory_mib()}MiB", "temp_directory": str(folder / f"{process}-{name}")}
+    if threads := _threads():
+        settings["threads"] = threads
+    return settings
 
 
 @cache

@@ -45,7 +45,7 @@ class _Worker(Generic[T]):
 class Pool(Generic[T, R]):
     """At most ``size`` processes that run ``work``, made when there are tasks for them; ``prepare`` runs once in each.
 
-    Both are functions of modules: a process imports them.
+    Both are functions of modules, or partial ones of such: a process imports them.
     """
 
     def __init__(self, size: int, work: Work, prepare: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,9 @@ def run(
 
 
 def _pool(workers: int | None, tasks: int) -> Pool[Any, Outcome]:
-    return Pool(max(1, min(workers or len(os.sched_getaffinity(0)), tasks)), work, prepare)
+    cores = len(os.sched_getaffinity(0))
+    size = max(1, min(workers or cores, tasks))
+    return Pool(size, work, partial(prepare, max(1, cores // size)))
 
 
 def _outcome(ended: Outcome | Died) -> Outcome:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from dataclasses import dataclass
 
+from ingestion import engine
 from ingestion.collector import TASK_THRESHOLD, collector_paused
 from ingestion.errors import BadParameter, TongbaoError
 from region.config import Region
@@ -20,8 +22,9 @@ class RegionTask:
     reason: str = ""
 
 
-def prepare() -> None:
-    """Imports what every county needs: some seconds, once a process."""
+def prepare(threads: int) -> None:
+    """Imports what every county needs: some seconds, once a process. Its engines have so many threads."""
+    os.environ.setdefault(engine.THREADS_VARIABLE, str(threads))
     with collector_paused():
         import dbt.adapters.duckdb.connections
         import dbt.cli.main
