@@ -49,6 +49,20 @@ def test_connections_to_one_file_go_together(tmp_path: Path) -> None:
     assert engine.bounds() != engine.bounds()
 
 
+def test_a_file_at_hand_is_joined_and_a_damaged_one_is_left_to_its_reader(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    with engine.connect(path) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS x")
+    with engine.at_hand(path), engine.connect(path, read_only=True) as reader:
+        assert reader.execute("FROM t").fetchall() == [(1,)]
+        with pytest.raises(duckdb.ConnectionException):  # it is up, for readers
+            engine.connect(path)
+    engine.connect(path).close()
+    path.write_bytes(b"no database")
+    with engine.at_hand(path), pytest.raises(duckdb.Error):
+        engine.connect(path, read_only=True)
+
+
 def test_what_a_killed_process_has_left_is_taken_away(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -67,6 +81,19 @@ def test_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TONGBAO_ENGINE_MEMORY", wrong)
         with pytest.raises(BadParameter, match="TONGBAO_ENGINE_MEMORY"):
             engine.memory_mib()
+
+
+def test_the_threads_of_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = "SELECT current_setting('threads')"
+    monkeypatch.setenv("TONGBAO_ENGINE_THREADS", "3")
+    with engine.connect() as connection:
+        assert connection.execute(threads).fetchall() == [(3,)]
+    monkeypatch.setenv("TONGBAO_ENGINE_THREADS", "all")
+    with pytest.raises(BadParameter, match="TONGBAO_ENGINE_THREADS"):
+        engine.connect()
+    monkeypatch.delenv("TONGBAO_ENGINE_THREADS")
+    with engine.connect() as connection, duckdb.connect() as plain:
+        assert connection.execute(threads).fetchall() == plain.execute(threads).fetchall()
 
 
 def test_the_default_is_a_quarter_of_the_machine_or_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

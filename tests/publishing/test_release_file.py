@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from publishing import release_file
+from publishing.dictionary import dictionary
 from publishing.release_file import write_release_file
 
 ERASED = "C-erased-0000000000000000"
@@ -95,3 +96,37 @@ def test_a_file_of_a_run_that_took_nothing_over_holds_no_block_of_the_one_before
     assert begun == [False]
     assert ERASED.encode() in (tmp_path / "first.duckdb").read_bytes()
     assert ERASED.encode() not in target.read_bytes()
+
+
+def told(path: Path) -> dict[tuple[str, str], str | None]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        found = connection.execute(
+            "SELECT schema_name || '.' || table_name, column_name, comment FROM duckdb_columns() "
+            "WHERE database_name = current_database() UNION ALL "
+            "SELECT schema_name || '.' || table_name, '', comment FROM duckdb_tables()"
+        ).fetchall()
+    return {(table, column): comment for table, column, comment in found}
+
+
+def test_each_file_is_described_whether_it_is_the_first_of_a_process_or_continues_another(tmp_path: Path) -> None:
+    written(tmp_path, run(tmp_path / "run2.duckdb", corrected=7, touched="['C5', 'C7', 'C8', 'C9']"))
+    files = {name: told(tmp_path / f"{name}.duckdb") for name in ("first", "new", "target")}
+    described = dictionary()["core", "fct_cases"]
+    for comments in files.values():
+        assert comments["core.fct_cases", ""] == described.description
+        assert comments["core.fct_cases", "case_no"] == described.columns["case_no"]
+        assert comments == files["first"]
+
+
+def test_a_file_that_could_not_be_written_leaves_nothing_in_the_way_of_the_next(tmp_path: Path) -> None:
+    source = run(tmp_path / "run1.duckdb", corrected=5, touched=None)
+    with pytest.raises(duckdb.Error):
+        write_release_file(source, tmp_path / "nowhere" / "target.duckdb")
+    with duckdb.connect(str(source)) as connection:
+        connection.execute("CREATE VIEW marts.broken AS SELECT 1 / 0 AS a, CAST('x' AS INTEGER) AS b")
+    with pytest.raises(duckdb.Error):
+        write_release_file(source, tmp_path / "target.duckdb")
+    with duckdb.connect(str(source)) as connection:
+        connection.execute("DROP VIEW marts.broken")
+    write_release_file(source, tmp_path / "target.duckdb")
+    assert len(rows(tmp_path / "target.duckdb")["core.fct_cases"]) == 3000
