@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,17 +30,36 @@ def fsync_path(path: Path) -> None:
         os.close(fd)
 
 
-def fsync_tree(root: Path) -> None:
-    """Brings every file and folder under ``root`` to the disk, the inner ones first."""
+def files_under(root: Path) -> Iterator[tuple[str, Path]]:
+    """Every file under ``root``, with its name there (``tables/2022-07/overall.csv``), the inner ones first."""
     for folder, _, files in os.walk(root, topdown=False):
+        above = Path(folder).relative_to(root)
         for name in files:
-            fsync_path(Path(folder, name))
+            yield (above / name).as_posix(), Path(folder, name)
+
+
+def fsync_tree(root: Path, but: Container[str] = ()) -> None:
+    """Brings every file and folder under ``root`` to the disk, the inner ones first.
+
+    ``but`` names files (see ``files_under``) that are on disk already, such as links to files that were.
+    """
+    for folder, _, files in os.walk(root, topdown=False):
+        above = Path(folder).relative_to(root)
+        for name in files:
+            if (above / name).as_posix() not in but:
+                fsync_path(Path(folder, name))
         fsync_path(Path(folder))
+
+
+#: Up to this size a file is read in one piece: room for a large one is made only where it is needed.
+_ONE_PIECE = 1 << 20
 
 
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size <= _ONE_PIECE:
+            return hashlib.sha256(file.read()).hexdigest()
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
