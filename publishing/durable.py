@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import shutil
 import time
@@ -11,6 +10,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ingestion.durable import sha256_of as sha256_of
 from ingestion.errors import Transient
 
 #: Seconds a second publisher waits for the first before it says so.
@@ -49,18 +49,6 @@ def fsync_tree(root: Path, but: Container[str] = ()) -> None:
             if (above / name).as_posix() not in but:
                 fsync_path(Path(folder, name))
         fsync_path(Path(folder))
-
-
-#: Up to this size a file is read in one piece: room for a large one is made only where it is needed.
-_ONE_PIECE = 1 << 20
-
-
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size <= _ONE_PIECE:
-            return hashlib.sha256(file.read()).hexdigest()
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
