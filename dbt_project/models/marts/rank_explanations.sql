@@ -1,16 +1,16 @@
-{%- set rows_needed -%}
+{{ config(meta={'touched': ['period_code', 'scoring.touched_explanations']}) }}
+-- Grain: released period × ranked unit × area (`overall` included) × component, of the period's newest revision.
+-- Over the components of a unit and area, score_part adds up to its score, gap_part to the gap to the place above,
+-- change_part to the change since the period before (all unrounded). docs/decisions/0009-explanations.md.
+-- depends_on: {{ ref('touched_explanations') }}
+{% set rows_needed -%}
     abs(
         ruled.floor - metrics.adjusted + (ruled.target - ruled.floor) / metrics.weight * (
             metrics.points
             + (compared.above_score - compared.score) * compared.held_weight / (100 * compared.clean_share)
         )
     ) * (metrics.denominator + case when ruled.is_shrunk then rules.prior_rows else 0 end)
-{%- endset -%}
-{{ config(meta={'touched': ['period_code', 'scoring.touched_explanations']}) }}
--- Grain: released period × ranked unit × area (`overall` included) × component, of the period's newest revision.
--- Over the components of a unit and area, score_part adds up to its score, gap_part to the gap to the place above,
--- change_part to the change since the period before (all unrounded). docs/decisions/0009-explanations.md.
--- depends_on: {{ ref('touched_explanations') }}
+{%- endset %}
 with units as (
     select
         ranks.period_code,
