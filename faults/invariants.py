@@ -19,9 +19,10 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
+from ingestion.durable import sha256_of
 from ingestion.errors import TongbaoError
 from ingestion.home import Home
-from ingestion.landing import object_path, sha256_of
+from ingestion.landing import object_path
 from ingestion.ledger import AcceptedFile, Ledger, findings_path, quarantine_path
 from publishing import releases
 

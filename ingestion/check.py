@@ -20,9 +20,9 @@ from ingestion.aliases import UnitNames
 from ingestion.check_guess import Guess, guess_dataset
 from ingestion.contracts import CONTRACTS, Column, Contract, contract_of
 from ingestion.delivered_units import resolved_pairs, unit_day
+from ingestion.durable import sha256_of
 from ingestion.errors import BadParameter, DeliveryRefused
 from ingestion.explanations import EXPLANATIONS, Explanation, explain_refusal, explain_row
-from ingestion.landing import sha256_of
 from ingestion.ledger import now
 from ingestion.normalize import Normalizer, Origin, connect
 from ingestion.period import Month

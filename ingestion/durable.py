@@ -6,6 +6,7 @@ import errno
 import fcntl
 import functools
 import glob
+import hashlib
 import os
 import re
 import shutil
@@ -23,6 +24,17 @@ R = TypeVar("R")
 
 #: Seconds that a second load or pull of the same dataset waits for the first.
 LOCK_WAIT_SECONDS = 1800.0
+
+#: Up to this size a file is read in one piece: room for a large one is made only where it is needed.
+_ONE_PIECE = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size <= _ONE_PIECE:
+            return hashlib.sha256(file.read()).hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 #: System errors that say that the place of the state or a limit of the process is at fault, and neither code nor data.

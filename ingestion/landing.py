@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingestion.contracts import SYSTEMS
-from ingestion.durable import locked, naming_storage_faults, put, storage_reason, sync
+from ingestion.durable import locked, naming_storage_faults, put, sha256_of, storage_reason, sync
 from ingestion.errors import BadParameter, DeliveryRefused, TongbaoError
 from ingestion.home import Home
 from ingestion.ledger import Attempt, Ledger, NewAttempt, checked, now
@@ -104,12 +103,6 @@ def pull(
 def object_path(home: Home, sha256: str) -> Path:
     """Where the bytes with this hash lie."""
     return home.objects / sha256
-
-
-def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _land(home: Home, ledger: Ledger, fetched: Fetched) -> NewAttempt:

@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion.contracts import contract_of
+from ingestion.durable import sha256_of
 from ingestion.home import Home
 from ingestion.period import Month
 from ingestion.personal import key_of
@@ -143,10 +144,15 @@ class AcceptedFile:
     file: str
     sha256: str
     pulled_at: dt.datetime
-    path: Path
     rows_in: int
     rows_loaded: int
     rows_quarantined: int
+    home: Home
+
+    @property
+    def path(self) -> Path:
+        """Where its typed rows lie."""
+        return staged_path(self.home, self.dataset, self.month, self.landing_id)
 
 
 @dataclass(frozen=True)
@@ -195,17 +201,17 @@ def now() -> dt.datetime:
 
 def staged_path(home: Home, dataset: str, month: str, landing_id: int) -> Path:
     """Where a landing's typed rows lie."""
-    return home.staged / dataset / month / f"{landing_id}.parquet"
+    return home.staged / f"{dataset}/{month}/{landing_id}.parquet"
 
 
 def quarantine_path(home: Home, dataset: str, month: str, landing_id: int) -> Path:
     """Where a landing's rows set aside lie; absent when there are none."""
-    return home.quarantine / dataset / month / f"{landing_id}.parquet"
+    return home.quarantine / f"{dataset}/{month}/{landing_id}.parquet"
 
 
 def findings_path(home: Home, dataset: str, month: str, landing_id: int) -> Path:
     """Where a landing's findings lie; absent when there are none."""
-    return home.root / "findings" / dataset / month / f"{landing_id}.parquet"
+    return home.root / f"findings/{dataset}/{month}/{landing_id}.parquet"
 
 
 def seal_of(home: Home, dataset: str, month: str, landing_id: int, staged: Path | None = None) -> str:
@@ -217,8 +223,7 @@ def seal_of(home: Home, dataset: str, month: str, landing_id: int, staged: Path 
     place = (home, dataset, month, landing_id)
     for path in (staged or staged_path(*place), quarantine_path(*place), findings_path(*place)):
         try:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            digest.update(bytes.fromhex(sha256_of(path)))
         except FileNotFoundError:
             digest.update(b"-")
     return digest.hexdigest()
@@ -443,10 +448,10 @@ class Ledger:
                 file=each.file or "",
                 sha256=each.sha256 or "",
                 pulled_at=each.pulled_at,
-                path=staged_path(self.home, each.dataset, each.month, each.attempt_id),
                 rows_in=each.rows_in,
                 rows_loaded=each.rows_loaded,
                 rows_quarantined=each.rows_quarantined,
+                home=self.home,
             )
             for each in accepted
         ]

@@ -15,10 +15,10 @@ import duckdb
 import pyarrow as pa
 
 from ingestion.contracts import Contract, contract_of
-from ingestion.durable import locked, naming_storage_faults, storage_reason
+from ingestion.durable import locked, naming_storage_faults, sha256_of, storage_reason
 from ingestion.errors import DeliveryMissing, DeliveryRefused, Permanent
 from ingestion.home import Home
-from ingestion.landing import Progress, object_path, sha256_of
+from ingestion.landing import Progress, object_path
 from ingestion.ledger import (
     Attempt,
     Decision,

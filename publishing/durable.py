@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ingestion.durable import sha256_of as sha256_of
 from ingestion.errors import Transient
 
 #: Seconds a second publisher waits for the first before it says so.
@@ -30,18 +30,25 @@ def fsync_path(path: Path) -> None:
         os.close(fd)
 
 
-def fsync_tree(root: Path) -> None:
-    """Brings every file and folder under ``root`` to the disk, the inner ones first."""
+def files_under(root: Path) -> Iterator[tuple[str, Path]]:
+    """Every file under ``root``, with its name there (``tables/2022-07/overall.csv``), the inner ones first."""
     for folder, _, files in os.walk(root, topdown=False):
+        above = Path(folder).relative_to(root)
         for name in files:
-            fsync_path(Path(folder, name))
+            yield (above / name).as_posix(), Path(folder, name)
+
+
+def fsync_tree(root: Path, but: Container[str] = ()) -> None:
+    """Brings every file and folder under ``root`` to the disk, the inner ones first.
+
+    ``but`` names files (see ``files_under``) that are on disk already, such as links to files that were.
+    """
+    for folder, _, files in os.walk(root, topdown=False):
+        above = Path(folder).relative_to(root)
+        for name in files:
+            if (above / name).as_posix() not in but:
+                fsync_path(Path(folder, name))
         fsync_path(Path(folder))
-
-
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

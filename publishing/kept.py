@@ -1,8 +1,9 @@
 """What a build takes over of an earlier one: the facts that no new row touches, so that a month costs the month's.
 
-The file of the newest audited run is copied; of it only ``KEPT`` stays. Where its code, rules and deliveries are those
-of now but for files that came since, those files name the touched keys, and dbt replaces the touched rows alone (the
-materialisation ``table`` in dbt_project/macros/materializations.sql). In every other case - another rule, model, alias
+The file of the newest audited run is copied; of it only ``KEPT`` and staging's tables stay. Where its code, rules and
+deliveries are those of now but for files that came since, those files name the touched keys, the figures that then are
+otherwise name the touched periods, and dbt replaces the touched rows alone (the materialisation ``table`` in
+dbt_project/macros/materializations.sql). In every other case - another rule, model, alias
 or calendar, a file staged otherwise, a damaged copy - nothing is taken over and all is computed. docs/architecture.md
 (Incremental builds) says why this gives the same as a full build; tests/publishing/test_kept.py shows it.
 """
@@ -15,6 +16,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +34,29 @@ from publishing.durable import PublisherBusy, exclusive, sha256_of
 log = logging.getLogger("tongbao.publishing")
 
 #: The relations that a build may take over; each names in its model (meta ``touched``) what is replaced in it.
-KEPT = ("core.fct_cases", "core.fct_case_reviews", "metrics.platform_unit_months")
+KEPT = (
+    "core.fct_cases",
+    "core.fct_case_reviews",
+    "metrics.platform_unit_months",
+    "scoring.scored_metrics",
+    "scoring.lagging_evidence",
+    "scoring.scored_areas",
+    "scoring.ranked_units",
+    "scoring.rank_parts",
+    "scoring.content_digests",
+    "marts.rank_explanations",
+)
+
+#: What those of the periods are made of, as it was: a period is touched where anything of it is otherwise
+#: (dbt_project/models/scoring/touched_periods.sql, touched_explanations.sql).
+_BEFORE = (
+    "metrics.unit_month_metrics",
+    "metrics.unit_month_vetoes",
+    "scoring.scored_periods",
+    "scoring.period_areas",
+    "staged.undelivered_areas",
+    "marts.newest_releases",
+)
 
 #: The schema of the seeds: a build that takes over anything has the rules of the earlier one, in every character.
 RULES = "rules"
@@ -49,8 +73,12 @@ _MADE_OF = "staged.made_of"
 #: The modules that lay in what the models read.
 _CODE = ("build", "dbt_run", "inputs", "kept", "plan", "sandbox", "seeds", "warehouse")
 
-#: The datasets of which only the touched keys are read again.
+#: The datasets of which only the touched keys are read again, and no others held.
 _DATASETS = ("platform_cases", "platform_reviews")
+
+#: The delivered rows of the others, with their states: taken over where a file has them as a table, which is where its
+#: own build took facts over. Those of 剔除 go by a key that their model makes, and are few.
+_STAGING = tuple(f"staging.stg_{name}" for name in CONTRACTS if name not in (*_DATASETS, "hotline_exclusions"))
 
 
 @dataclass(frozen=True)
@@ -143,11 +171,14 @@ def record(connection: duckdb.DuckDBPyConnection, made_of: Ingredients) -> None:
 
 
 def strip(connection: duckdb.DuckDBPyConnection) -> None:
-    """Takes everything out of a file that was taken over but ``KEPT``, the rules, and what its rows were, by state."""
+    """Takes everything out of a file that was taken over but ``KEPT``, staging's tables, the rules, and what touched
+    periods and the accounts of rows are found by (schema ``taken``)."""
     connection.execute(
         "CREATE SCHEMA taken; CREATE TABLE taken.rows AS "
-        "SELECT dataset, rows_current, rows_superseded, rows_deleted FROM audit.reconciliation"
+        "SELECT dataset, rows_staged, rows_current, rows_superseded, rows_deleted FROM audit.reconciliation"
     )
+    for name in _BEFORE:
+        connection.execute(f"CREATE TABLE taken.{name.partition('.')[2]} AS FROM {name}")
     relations = connection.execute(
         "SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() "
         "WHERE NOT internal AND database_name = current_database() "
@@ -155,9 +186,13 @@ def strip(connection: duckdb.DuckDBPyConnection) -> None:
         "WHERE schema_name <> 'taken' AND database_name = current_database() ORDER BY 3 DESC"
     ).fetchall()
     for schema, name, kind in relations:
-        if schema != RULES and f"{schema}.{name}" not in KEPT:
+        if (
+            schema != RULES
+            and f"{schema}.{name}" not in KEPT
+            and (kind == "VIEW" or f"{schema}.{name}" not in _STAGING)
+        ):
             connection.execute(f"DROP {kind} {inputs.quoted(schema)}.{inputs.quoted(name)}")
-    kept = {name.partition(".")[0] for name in KEPT} | {RULES, "taken", "main"}
+    kept = {name.partition(".")[0] for name in (*KEPT, *_STAGING)} | {RULES, "taken", "main"}
     for (schema,) in connection.execute(
         "SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND database_name = current_database()"
     ).fetchall():
@@ -173,13 +208,13 @@ def strip(connection: duckdb.DuckDBPyConnection) -> None:
 _TOUCHED = (
     """
     CREATE TABLE staged.touched_cases AS
-        SELECT _key AS case_no FROM ({cases})
+        SELECT _key AS case_no FROM staged.new_platform_cases
         UNION
         SELECT case_no FROM core.fct_cases
         WHERE closed_at IS NULL AND due_at IS NOT NULL AND is_overdue IS DISTINCT FROM (due_at <= $cut_off::TIMESTAMP)
     """,
     """
-    CREATE TEMP TABLE _reviews AS SELECT DISTINCT _key AS review_no, case_no FROM ({reviews})
+    CREATE TEMP TABLE _reviews AS SELECT DISTINCT _key AS review_no, case_no FROM staged.new_platform_reviews
     """,
     """
     CREATE TEMP TABLE _cases AS
@@ -208,21 +243,22 @@ _TOUCHED = (
 def touch(
     connection: duckdb.DuckDBPyConnection, new: list[int], files: Iterable[AcceptedFile], cut_off: dt.datetime | None
 ) -> None:
-    """Writes which keys the landings ``new`` touch, which months their rows were in, and the marker for the models.
+    """Lays in the rows of the landings ``new`` (``staged.new_<dataset>``), which keys they touch, which months those
+    rows were in, and the marker for the models.
 
     ``cut_off`` is that of the last month with a delivery of cases: open cases that were due by then are late now.
     """
     landings = set(new)
-    selects = {
-        dataset: inputs.parquet_select(
-            [file.path for file in files if file.dataset == dataset and file.landing_id in landings],
-            inputs.staged_columns(CONTRACTS[dataset]),
-        )
-        for dataset in _DATASETS
-    }
+    came: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        if file.landing_id in landings:
+            came[file.dataset].append(file.path)
+    for dataset, contract in CONTRACTS.items():
+        select = inputs.parquet_select(came[dataset], inputs.staged_columns(contract))
+        connection.execute(f"CREATE VIEW staged.new_{dataset} AS {select}")
     months = {table: ", ".join(_month_columns(connection, table)) for table in ("fct_cases", "fct_case_reviews")}
     for statement in _TOUCHED:
-        text = statement.format(cases=selects["platform_cases"], reviews=selects["platform_reviews"], **months)
+        text = statement.format(**months)
         connection.execute(text, {"cut_off": cut_off} if "$cut_off" in statement else None)
     numbers = inputs.records({"landing_id": "BIGINT"}, [{"landing_id": each} for each in new])
     inputs.create_table(connection, "staged.new_landings", numbers)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
+from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ingestion.errors import AuditFailed, BadParameter, Permanent
 from ingestion.home import Home
 from publishing import releases, settings
 from publishing.build import read_state, run_folder
-from publishing.durable import PublisherBusy, exclusive, fsync_path, fsync_tree, link_or_copy, sha256_of, swap_link
+from publishing.durable import PublisherBusy, exclusive, files_under, fsync_path, fsync_tree, sha256_of, swap_link
 from publishing.kept import AUDIT_FILE
 from publishing.release_file import write_parquet, write_release_file
 from publishing.small_cells import Withheld
@@ -135,6 +136,7 @@ def _fill(
         # The facts are large and in the warehouse file; `python -m publishing parquet` writes them where wanted.
         write_parquet(warehouse, folder / "parquet", ["marts"])
 
+    handed = Handed(base, folder)
     # The copies are the engine's work; the tables, read from the same audited file, are the interpreter's.
     with ThreadPoolExecutor(1, "release-file") as thread:
         copied = thread.submit(copy)
@@ -142,14 +144,15 @@ def _fill(
             withheld = Withheld.of(connection, _decided(base))
         withheld.write(folder / WITHHELD_FILE)
         tables = made_of(warehouse, withheld)
-        kept = _keep_tables(base, folder / "tables", tables) if base else set()
-        write_tables(warehouse, folder / "tables", tables.keys() - kept, withheld)
+        write_tables(warehouse, folder / "tables", tables.keys() - handed.tables(tables), withheld)
         pages: dict[str, str] = {}
-        build_data_docs(home, folder / "data_docs", partial(_keep_page, base, folder / "data_docs", pages))
+
+        def keep_page(name: str, made_of: str) -> bool:
+            pages[name] = made_of
+            return handed.page(f"data_docs/{name}", name, made_of)
+
+        build_data_docs(home, folder / "data_docs", keep_page)
         copied.result()
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    for path in files:
-        path.chmod(0o444)
     manifest = {
         "number": number,
         "run_id": state["run_id"],
@@ -158,13 +161,20 @@ def _fill(
         "input_digest": state["input_digest"],
         "tables": tables,
         "pages": pages,
-        "files": {
-            path.relative_to(folder).as_posix(): {"sha256": sha256_of(path), "bytes": path.stat().st_size}
-            for path in files
-        },
+        "files": dict(sorted((handed.files | _sealed(folder, handed.files)).items())),
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
-    fsync_tree(folder)
+    fsync_tree(folder, but=handed.files)
+
+
+def _sealed(folder: Path, known: Container[str]) -> dict[str, dict[str, Any]]:
+    """Closes every file under the folder but the known ones against writing; returns what the manifest says of them."""
+    sealed = {}
+    for name, path in sorted(files_under(folder)):
+        if name not in known:
+            path.chmod(0o444)
+            sealed[name] = {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+    return sealed
 
 
 def _copied(base: releases.Release | None, target: Path) -> bool:
@@ -181,40 +191,49 @@ def _decided(base: releases.Release | None) -> dict[str, Withheld]:
     return Withheld.read(path) if path else {}
 
 
-def _keep_tables(base: releases.Release, folder: Path, tables: dict[str, str]) -> set[str]:
-    """Links the tables that would be made of the same (see ``made_of``) from the release before; returns their names.
+@dataclass(frozen=True)
+class Handed:
+    """What a release holds of the one before: files made of the same, linked and never written, so read once here.
 
-    What is linked is never written again. A file that is not what its manifest says is not handed on: then the table
-    is made anew.
+    A file that is not what its manifest says is not handed on: then it is made anew.
     """
-    before = base.manifest.get("tables", {})
-    known: dict[str, list[Path | None]] = {}
-    for name in base.manifest["files"]:
-        table = Path(name).with_suffix("").as_posix().removeprefix("tables/")
-        if name.startswith("tables/") and table in tables and before.get(table) == tables[table]:
-            known.setdefault(table, []).append(base.intact(name))
-    kept = {table: [path for path in paths if path] for table, paths in known.items() if None not in paths}
-    for table, paths in kept.items():
-        target = folder / table
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for path in paths:
-            link_or_copy(path, target.with_name(path.name))
-    return set(kept)
 
+    base: releases.Release | None
+    folder: Path
+    #: What the manifest says of the files that were linked.
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-def _keep_page(base: releases.Release | None, folder: Path, pages: dict[str, str], name: str, made_of: str) -> bool:
-    """Notes what the page of Data Docs is made of, and links it where the release before has one made of the same.
+    def tables(self, made_of: dict[str, str]) -> set[str]:
+        """Links the ranking tables that would be made of the same (``tables.made_of``); returns their names."""
+        before = self.base.manifest.get("tables", {}) if self.base else {}
+        names: dict[str, list[str]] = {}
+        for name in self.base.manifest["files"] if self.base else ():
+            table = name.rpartition(".")[0].removeprefix("tables/")
+            if name.startswith("tables/") and table in made_of and before.get(table) == made_of[table]:
+                names.setdefault(table, []).append(name)
+        return {table for table, of_table in names.items() if self._link(of_table)}
 
-    One that is not what the manifest says is not handed on.
-    """
-    pages[name] = made_of
-    if base is None or base.manifest.get("pages", {}).get(name) != made_of:
-        return False
-    path = base.intact(f"{folder.name}/{name}")
-    if path is None:
-        return False
-    link_or_copy(path, folder / name)
-    return True
+    def page(self, name: str, page: str, made_of: str) -> bool:
+        """Links the page of Data Docs where the release before has one made of the same."""
+        if self.base is None or self.base.manifest.get("pages", {}).get(page) != made_of:
+            return False
+        return self._link([name])
+
+    def _link(self, names: Sequence[str]) -> bool:
+        """Links all of these files or none."""
+        paths = [self.base.intact(name) if self.base else None for name in names]
+        if not self.base or None in paths:
+            return False
+        for name, path in zip(names, filter(None, paths), strict=True):
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(path, target)
+            except OSError:  # a file system without hard links: a file like those that are written
+                shutil.copyfile(path, target)
+            else:
+                self.files[name] = self.base.manifest["files"][name]
+        return True
 
 
 def _prune_runs(home: Home, keep: Path) -> None:

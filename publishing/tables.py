@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +21,9 @@ from ingestion import engine
 from publishing import workbook
 from publishing.labels import labels, period_name, reason_text
 from publishing.small_cells import THRESHOLD, Withheld
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: What would make Excel read a text as a formula: also behind blanks, also the full-width twins.
 _FORMULA = re.compile(r"^\s*[=+\-−@\t\r\n＝＋－＠]|^[\t\r\n]")
@@ -40,7 +46,7 @@ JOIN core.dim_metric d USING (rule_set, area, metric)
 WHERE d.weight IS NOT NULL
     AND ($periods::VARCHAR[] IS NULL OR list_contains($periods::VARCHAR[], m.period_code))
 UNION ALL
-SELECT s.period_code, 'overall', s.unit_code, NULL, a.name_zh, a.area_order, round(s.score, 2), 'score'
+SELECT s.period_code, 'overall', s.unit_code, NULL, a.name_zh, a.area_order, round(s.score, 2)::DOUBLE, 'score'
 FROM marts.unit_scores s
 JOIN core.dim_area a USING (rule_set, area)
 WHERE $periods::VARCHAR[] IS NULL OR list_contains($periods::VARCHAR[], s.period_code)
@@ -53,21 +59,44 @@ QUALIFY row_number() OVER (PARTITION BY period_code ORDER BY revision DESC) = 1
 """
 
 
+#: Columns that hold whole numbers; other numbers are doubles.
+_WHOLE = ("rank", "rank_change")
+
+
 @dataclass(frozen=True)
 class RankingTable:
-    """One table: a row per ranked unit of a period in an area, columns with Chinese headers.
+    """One table: a row per ranked unit of a period in an area, columns with Chinese headers; an empty cell is None or,
+    of a text, empty.
 
-    ``kinds`` says how a column is printed: share (0 to 1), score, count, change, text.
+    ``kinds`` says how a column is printed: share (0 to 1), score, count, change; any other is text.
     """
 
     period_code: str
     area: str
     title: str
-    frame: pd.DataFrame
+    columns: dict[str, list[Any]]
     kinds: dict[str, str]
-    notes: list[str] = field(default_factory=list)
-    released_at: Any = None
-    release: str = ""
+    notes: list[str]
+    released_at: Any
+    release: str
+
+    def arrow(self) -> pa.Table:
+        """The table, typed; without metadata, so that the same rows give the same bytes whatever wrote them."""
+        whole = {labels()["columns"][name] for name in _WHOLE}
+        types = {
+            name: pa.large_string() if name not in self.kinds else pa.int64() if name in whole else pa.float64()
+            for name in self.columns
+        }
+        return pa.table({name: pa.array(cells, types[name]) for name, cells in self.columns.items()})
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table as a frame, whose whole numbers stay whole."""
+        import pandas as pd  # for readers of single tables
+
+        return self.arrow().to_pandas(
+            types_mapper={pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}.get  # type: ignore[arg-type]
+        )
 
 
 def guarded(text: str) -> str:
@@ -88,23 +117,27 @@ def ranking_tables(
         periods = {name.partition("/")[0] for name in only}
     with engine.connect(warehouse, read_only=True) as connection:
         asked = {"periods": None if periods is None else sorted(periods)}
-        rankings = connection.execute(_RANKINGS, asked).df()
-        values = connection.execute(_VALUES, asked).df()
-        releases = connection.execute(_RELEASES).df().to_dict("records")
+        rankings = _records(connection, _RANKINGS, asked)
+        values = _records(connection, _VALUES, asked)
+        released = {release["period_code"]: release for release in _records(connection, _RELEASES)}
         withheld = withheld or Withheld.of(connection)
         names = dict(connection.execute("SELECT area, any_value(name_zh) FROM core.dim_area GROUP BY area").fetchall())
     names["overall"] = labels()["overall"]
-    values["withheld"] = [
-        withheld.metric(*place)
-        for place in values[["period_code", "unit_code", "area", "metric"]].itertuples(index=False)
-    ]
-    values["value"] = values["value"].mask(values["withheld"])
-    values_of = dict(list(values.groupby(["period_code", "area"])))
-    released = {release["period_code"]: release for release in releases}
-    for key, rows in rankings.groupby(["period_code", "area"]):
-        period, area = str(rows["period_code"].iloc[0]), str(rows["area"].iloc[0])
+    values_of = defaultdict(list)
+    for value in values:
+        values_of[value["period_code"], value["area"]].append(value)
+    for (period, area), rows in groupby(rankings, itemgetter("period_code", "area")):
         if period in released and (only is None or f"{period}/{area}" in only):
-            yield _table(rows, values_of.get(key), names.get(area, area), released[period])
+            measured = _measured(values_of[period, area], withheld)
+            yield _table(list(rows), measured, names.get(area, area), released[period])
+
+
+def _records(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    result = connection.execute(query, parameters)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def write_tables(
@@ -116,10 +149,11 @@ def write_tables(
     for table in ranking_tables(warehouse, None, withheld, only):
         stem = folder / table.period_code / table.area
         stem.parent.mkdir(parents=True, exist_ok=True)
-        table.frame.to_csv(stem.with_suffix(".csv"), index=False, encoding="utf-8-sig", lineterminator="\r\n")
-        # Without pandas' own metadata: the same rows give the same bytes whatever wrote them.
-        columns = pa.Table.from_pandas(table.frame, preserve_index=False).replace_schema_metadata()
-        pq.write_table(columns, stem.with_suffix(".parquet"))
+        with stem.with_suffix(".csv").open("w", encoding="utf-8-sig", newline="") as file:
+            rows = csv.writer(file, lineterminator="\r\n")
+            rows.writerow(table.columns)
+            rows.writerows(zip(*table.columns.values(), strict=True))
+        pq.write_table(table.arrow(), stem.with_suffix(".parquet"))
         workbook.write(table, stem.with_suffix(".xlsx"))
         written += [stem.with_suffix(suffix) for suffix in (".csv", ".parquet", ".xlsx")]
     return written
@@ -138,47 +172,62 @@ def made_of(warehouse: Path, withheld: Withheld) -> dict[str, str]:
             "SELECT DISTINCT period_code, area, release FROM marts.unit_rankings ORDER BY ALL"
         ).fetchall()
     cells = defaultdict(list)
-    for cell in sorted(withheld.metrics):
+    for cell in withheld.metrics:
         cells[cell[0], cell[2]].append(cell)
     digests = {}
     for period, area, release in tables:
         digest = common.copy()
-        digest.update(repr((release, cells[period, area])).encode())
+        digest.update(repr((release, sorted(cells[period, area]))).encode())
         digests[f"{period}/{area}"] = digest.hexdigest()
     return digests
 
 
+@dataclass
+class _Measured:
+    """A column of values: unit -> value, None where it is withheld."""
+
+    kind: str
+    place: int
+    values: dict[str, float | None] = field(default_factory=dict)
+    withheld: set[str] = field(default_factory=set)
+
+
+def _measured(values: Sequence[dict[str, Any]], withheld: Withheld) -> dict[str, _Measured]:
+    """Values of one table by their column's header, in the order of the columns."""
+    found: dict[str, _Measured] = {}
+    for each in values:
+        column = found.setdefault(each["label"], _Measured(each["kind"], each["place"]))
+        unit = each["unit_code"]
+        if withheld.metric(each["period_code"], unit, each["area"], each["metric"]):
+            column.withheld.add(unit)
+        else:
+            column.values[unit] = each["value"]
+    return dict(sorted(found.items(), key=lambda item: item[1].place))
+
+
 def _table(
-    rows: pd.DataFrame, values: pd.DataFrame | None, area_name: str, release: dict[Hashable, Any]
+    rows: Sequence[dict[str, Any]], measured: dict[str, _Measured], area_name: str, release: dict[str, Any]
 ) -> RankingTable:
     words, column = labels(), labels()["columns"]
-    period, area = rows["period_code"].iloc[0], rows["area"].iloc[0]
-    frame = pd.DataFrame(
-        {
-            column["unit_group"]: rows["unit_group"].map(lambda code: words["groups"].get(code, code)),
-            column["rank"]: rows["rank"].astype("Int64"),
-            column["unit_name"]: rows["unit_name"].map(guarded),
-            column["score"]: rows["score"].astype("Float64"),
-            column["interval"]: [
-                _interval(best, worst) for best, worst in zip(rows["rank_best"], rows["rank_worst"], strict=True)
-            ],
-            column["rank_change"]: rows["rank_change"].astype("Int64"),
-            column["list"]: [
-                _lists(kind, improved) for kind, improved in zip(rows["list"], rows["most_improved"], strict=True)
-            ],
-        }
-    )
+    period, area = rows[0]["period_code"], rows[0]["area"]
+    units = [row["unit_code"] for row in rows]
+    columns: dict[str, list[Any]] = {
+        column["unit_group"]: [words["groups"].get(row["unit_group"], row["unit_group"]) for row in rows],
+        column["rank"]: [row["rank"] for row in rows],
+        column["unit_name"]: [guarded(row["unit_name"]) for row in rows],
+        column["score"]: [row["score"] for row in rows],
+        column["interval"]: [_interval(row["rank_best"], row["rank_worst"]) for row in rows],
+        column["rank_change"]: [row["rank_change"] for row in rows],
+        column["list"]: [_lists(row["list"], row["most_improved"]) for row in rows],
+    }
     kinds = {column["rank"]: "count", column["score"]: "score", column["rank_change"]: "change"}
-    frame.index = pd.Index(rows["unit_code"])
-    if values is not None:
-        order = values.drop_duplicates("label").sort_values("place")
-        wide = values.pivot(index="unit_code", columns="label", values="value").reindex(frame.index)
-        for label, kind in zip(order["label"], order["kind"], strict=True):
-            frame[label] = wide[label].astype("Float64")
-            kinds[label] = kind
-    hidden = _hidden(values, frame.index)
-    frame[column["remark"]] = [
-        _remark(*cells) for cells in zip(rows["tied"], rows["veto_reason"], rows["null_reason"], hidden, strict=True)
+    for label, each in measured.items():
+        columns[label] = [each.values.get(unit) for unit in units]
+        kinds[label] = each.kind
+    hidden = [_hidden([label for label, each in measured.items() if unit in each.withheld]) for unit in units]
+    columns[column["remark"]] = [
+        _remark(row["tied"], row["veto_reason"], row["null_reason"], text)
+        for row, text in zip(rows, hidden, strict=True)
     ]
     notes = [
         note.format(
@@ -199,38 +248,34 @@ def _table(
         period,
         area,
         title,
-        frame.reset_index(drop=True),
+        columns,
         kinds,
         notes,
-        release["released_at"].to_pydatetime(),
+        release["released_at"],
         release["release"],
     )
 
 
-def _interval(best: Any, worst: Any) -> str:
-    if pd.isna(best) or pd.isna(worst):
+def _interval(best: int | None, worst: int | None) -> str:
+    if best is None or worst is None:
         return ""
-    return f"{int(best)}" if best == worst else f"{int(best)}—{int(worst)}"
+    return f"{best}" if best == worst else f"{best}—{worst}"
 
 
-def _lists(kind: Any, improved: Any) -> str:
+def _lists(kind: str | None, improved: bool | None) -> str:
     marks = labels()["lists"]
-    shown = [marks[kind]] if isinstance(kind, str) and kind in marks else []
-    if improved is not None and not pd.isna(improved) and improved:
+    shown = [marks[kind]] if kind in marks else []
+    if improved:
         shown.append(marks["most_improved"])
     return "、".join(shown)
 
 
-def _hidden(values: pd.DataFrame | None, units: pd.Index) -> list[str]:
-    """What is withheld of each unit as too small to print, in words; the cells themselves are empty."""
-    if values is None:
-        return [""] * len(units)
-    names = values[values["withheld"]].sort_values("place").groupby("unit_code")["label"].agg("、".join)
-    shown = names.reindex(units)
-    return ["" if pd.isna(text) else labels()["withheld"].format(metrics=text) for text in shown]
+def _hidden(names: Sequence[str]) -> str:
+    """What is withheld of a unit as too small to print, in words; the cells themselves are empty."""
+    return labels()["withheld"].format(metrics="、".join(names)) if names else ""
 
 
-def _remark(tied: Any, veto: Any, null_reason: Any, hidden: str) -> str:
-    shown = [labels()["tied"]] if tied is not None and not pd.isna(tied) and tied else []
+def _remark(tied: bool | None, veto: str | None, null_reason: str | None, hidden: str) -> str:
+    shown = [labels()["tied"]] if tied else []
     shown += [text for text in (reason_text(veto), reason_text(null_reason), hidden) if text]
     return guarded("；".join(shown))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import xlsxwriter
 
 from publishing.labels import labels
@@ -48,34 +48,40 @@ def write(table: RankingTable, path: Path) -> None:
             kind: book.add_format(cell | {"num_format": code, "align": "center"})
             for kind, code in _NUMBER_FORMATS.items()
         }
-        for group, rows in table.frame.groupby(group_column, sort=False):
-            _sheet(book, table, str(group), rows.drop(columns=group_column), formats)
+        groups = table.columns[group_column]
+        for group in dict.fromkeys(groups):
+            rows = {
+                name: [cell for cell, of in zip(cells, groups, strict=True) if of == group]
+                for name, cells in table.columns.items()
+                if name != group_column
+            }
+            _sheet(book, table, group, rows, formats)
 
 
 def _sheet(
     book: xlsxwriter.Workbook,
     table: RankingTable,
     group: str,
-    rows: pd.DataFrame,
+    rows: dict[str, list[Any]],
     formats: dict[str, xlsxwriter.format.Format],
 ) -> None:
     sheet = book.add_worksheet(group[:31])
-    last = len(rows.columns) - 1
+    last, count = len(rows) - 1, len(next(iter(rows.values())))
     sheet.merge_range(0, 0, 0, last, f"{table.title}（{group}）", formats["title"])
     sheet.set_row(0, 30)
     sheet.set_row(1, 32)
-    for place, name in enumerate(rows.columns):
+    for place, (name, cells) in enumerate(rows.items()):
         sheet.write_string(1, place, name, formats["header"])
         kind = table.kinds.get(name, "text")
-        for line, value in enumerate(rows[name], start=2):
-            if pd.isna(value) or value == "":
+        for line, value in enumerate(cells, start=2):
+            if value is None or value == "":
                 sheet.write_blank(line, place, None, formats[kind])
             elif kind == "text":
                 sheet.write_string(line, place, value, formats["text"])
             else:
                 sheet.write_number(line, place, float(value), formats[kind])
-        sheet.set_column(place, place, _width(name, rows[name] if kind == "text" else None))
-    for line, note in enumerate(table.notes, start=len(rows) + 3):
+        sheet.set_column(place, place, _width(name, cells if kind == "text" else ()))
+    for line, note in enumerate(table.notes, start=count + 3):
         sheet.merge_range(line, 0, line, last, note, formats["note"])
         sheet.set_row(line, 26)
     sheet.set_paper(_A4)
@@ -85,13 +91,13 @@ def _sheet(
     sheet.center_horizontally()
     sheet.repeat_rows(1)
     sheet.freeze_panes(2, 2)
-    sheet.print_area(0, 0, len(rows) + 2 + len(table.notes), last)
+    sheet.print_area(0, 0, count + 2 + len(table.notes), last)
     sheet.set_footer("&C第 &P 页，共 &N 页")
 
 
-def _width(header: str, texts: pd.Series | None) -> float:
+def _width(header: str, texts: Sequence[str]) -> float:
     # A header wraps onto two lines; text cells keep theirs on one as far as the page allows.
-    longest = max([_columns(header) / 2 + 1, *(_columns(text) for text in ([] if texts is None else texts))])
+    longest = max([_columns(header) / 2 + 1, *map(_columns, texts)])
     return min(max(longest + 1, _MIN_WIDTH), _MAX_WIDTH)
 
 

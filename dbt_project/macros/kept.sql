@@ -25,3 +25,27 @@
     true
   {%- endif -%}
 {%- endmacro %}
+
+{# What the staging model of a dataset reads: every delivered row, or, where its table was taken over from an earlier
+   build, the rows of the keys that came since - as the table has them, and as they came. #}
+{% macro delivered_rows(dataset) -%}
+  {%- if keeps() and load_cached_relation(this) is not none -%}
+  (
+      select * exclude (row_state) from {{ this }} where _key in (select _key from staged.new_{{ dataset }})
+      union all by name
+      select * from staged.new_{{ dataset }}
+  )
+  {%- else -%}
+  {{ source('staged', dataset) }}
+  {%- endif -%}
+{%- endmacro %}
+
+{# What `columns` say of the rows that are in one of two relations and not in the other, however often each is there. #}
+{% macro changed_rows(now, before, columns) -%}
+select distinct {{ columns }}
+from (
+    (select * from {{ now }} except all select * from {{ before }})
+    union all
+    (select * from {{ before }} except all select * from {{ now }})
+) as changed
+{%- endmacro %}

@@ -5,16 +5,8 @@
    makes it fast, not right. #}
 {% materialization table, adapter='duckdb' %}
   {%- set target_relation = this.incorporate(type='table') -%}
-  {%- set touched = config.get('meta', {}).get('touched') -%}
-  {% if touched and keeps() %}
-    {% call statement('main') -%}
-      delete from {{ this }} where {{ touched[0] }} in (select {{ touched[0] }} from {{ touched[1] }});
-      insert into {{ this }} by name
-      select * from (
-      {{ compiled_code }}
-      ) as computed
-      where {{ touched[0] }} in (select {{ touched[0] }} from {{ touched[1] }})
-    {%- endcall %}
+  {% if config.get('meta', {}).get('touched') and keeps() %}
+    {{ replace_touched() }}
   {% else %}
     {% do drop_relation_if_exists(load_cached_relation(this)) %}
     {% call statement('main') -%}
@@ -31,16 +23,20 @@
 
 {# The same for a view: a table where the build keeps what was computed before. It is small then (of what is large it holds
    the touched rows alone) and is read several times, and each reading of it as a view would open all that was ever
-   delivered, a file of each month. #}
+   delivered, a file of each month. The next build that keeps anything takes the table over, too. #}
 {% materialization view, adapter='duckdb' %}
   {%- set kind = 'table' if keeps() else 'view' -%}
   {%- set target_relation = this.incorporate(type=kind) -%}
-  {% do drop_relation_if_exists(load_cached_relation(this)) %}
-  {% call statement('main') -%}
-    create {{ kind }} {{ target_relation }} as (
-    {{ sql }}
-    )
-  {%- endcall %}
+  {% if config.get('meta', {}).get('touched') and keeps() and load_cached_relation(this) is not none %}
+    {{ replace_touched() }}
+  {% else %}
+    {% do drop_relation_if_exists(load_cached_relation(this)) %}
+    {% call statement('main') -%}
+      create {{ kind }} {{ target_relation }} as (
+      {{ sql }}
+      )
+    {%- endcall %}
+  {% endif %}
   {% do persist_docs(target_relation, model) %}
   {{ adapter.commit() }}
   {{ return({'relations': [target_relation]}) }}
@@ -59,4 +55,21 @@
           ~ made | join(', ', attribute='name') ~ '; the contract: ' ~ agreed | join(', ', attribute='name')) %}
     {% endif %}
   {% endif %}
+{% endmacro %}
+
+{# Puts the rows that the model computes for what is touched in the place of those that were there, which it may read. #}
+{% macro replace_touched() %}
+  {%- set touched = config.get('meta').get('touched') -%}
+  {%- set is_touched = touched[0] ~ ' in (select ' ~ touched[0] ~ ' from ' ~ touched[1] ~ ')' -%}
+  {%- set computed = this.identifier ~ '__computed' -%}
+  {% call statement('main') -%}
+    create temp table {{ computed }} as
+    select * from (
+    {{ sql }}
+    ) as computed
+    where {{ is_touched }};
+    delete from {{ this }} where {{ is_touched }};
+    insert into {{ this }} by name from {{ computed }};
+    drop table {{ computed }}
+  {%- endcall %}
 {% endmacro %}

@@ -25,8 +25,8 @@ import lineage
 from ingestion.contracts import CONTRACTS
 from ingestion.errors import BadParameter
 from ingestion.home import PROJECT, Home
-from ops import bench, connections
-from ops.settings import environment
+from ops import bench_dag, connections
+from ops.settings import AirflowHome, environment
 from publishing import build
 from publishing.dictionary import dictionary
 from tests import loopback
@@ -84,7 +84,7 @@ def told(server: str, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespa
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(lineage.SETTING, server)
         patch.setenv("OPENLINEAGE_API_KEY", KEY)
-        bench._migrate(home)
+        bench_dag.migrate(home)
         env = environment(home, 1, connections.of_folder(exports))
     command = [sys.executable, "-c", RUNS, MONTH, REFUSED, typed]
     done = subprocess.run(command, env=env, cwd=root, capture_output=True, text=True, check=False)
@@ -216,7 +216,7 @@ def test_a_build_by_command_is_told_to_a_file_and_a_silent_server_stops_nothing(
 def test_off_it_costs_nothing_and_a_wrong_target_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(lineage.SETTING, raising=False)
     home = Home(tmp_path / "home")
-    bench.AirflowHome.of(home).prepare()
+    AirflowHome.of(home).prepare()
     env = environment(home, 1, {})
     assert not [name for name in env if "OPENLINEAGE" in name or name == lineage.SETTING]
     code = (

@@ -1,14 +1,16 @@
-{%- set rows_needed -%}
+{{ config(meta={'touched': ['period_code', 'scoring.touched_explanations']}) }}
+-- Grain: released period × ranked unit × area (`overall` included) × component, of the period's newest revision.
+-- Over the components of a unit and area, score_part adds up to its score, gap_part to the gap to the place above,
+-- change_part to the change since the period before (all unrounded). docs/decisions/0009-explanations.md.
+-- depends_on: {{ ref('touched_explanations') }}
+{% set rows_needed -%}
     abs(
         ruled.floor - metrics.adjusted + (ruled.target - ruled.floor) / metrics.weight * (
             metrics.points
             + (compared.above_score - compared.score) * compared.held_weight / (100 * compared.clean_share)
         )
     ) * (metrics.denominator + case when ruled.is_shrunk then rules.prior_rows else 0 end)
-{%- endset -%}
--- Grain: released period × ranked unit × area (`overall` included) × component, of the period's newest revision.
--- Over the components of a unit and area, score_part adds up to its score, gap_part to the gap to the place above,
--- change_part to the change since the period before (all unrounded). docs/decisions/0009-explanations.md.
+{%- endset %}
 with units as (
     select
         ranks.period_code,
@@ -26,6 +28,14 @@ with units as (
     inner join {{ ref('scored_areas') }} as scores
         on ranks.period_code = scores.period_code and ranks.unit_code = scores.unit_code and ranks.area = scores.area
     inner join {{ ref('scored_periods') }} as periods on ranks.period_code = periods.period_code
+    -- The period before a touched one is there for what it is compared with.
+    where
+        {{ is_touched('ranks.period_code', 'rank_explanations') }}
+        or ranks.period_code in (
+            select compared.previous_period_code
+            from {{ ref('scored_periods') }} as compared
+            where {{ is_touched('compared.period_code', 'rank_explanations') }}
+        )
 ),
 
 -- The place above: the next better place of the group; of several units that share it, the one with the least to it.

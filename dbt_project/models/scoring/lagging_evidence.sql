@@ -1,7 +1,9 @@
+{{ config(meta={'touched': ['period_code', 'scoring.touched_periods']}) }}
 -- Grain: computed period × ranked unit × area, where the rule set lists by evidence over months (decision 0010); else
 -- no row. log_odds: natural log of how many times likelier the unit's counts of the look-back window are for a lagging
 -- unit than for one at its group's rate. Lagging: in each metric, with the chance lagging_share, the floor in place of
 -- the group's rate. An area that was not delivered has no evidence (0).
+-- depends_on: {{ ref('touched_periods') }}
 with windows as (
     select
         periods.period_code,
@@ -11,7 +13,7 @@ with windows as (
         periods.rule_set
     from {{ ref('scored_periods') }} as periods
     inner join {{ ref('rule_sets') }} as rules on periods.rule_set = rules.rule_set
-    where rules.lagging_months is not null
+    where rules.lagging_months is not null and {{ is_touched('periods.period_code', 'lagging_evidence') }}
 ),
 
 spine as (

@@ -1,10 +1,13 @@
+{{ config(meta={'touched': ['period_code', 'scoring.touched_periods']}) }}
 -- Grain: computed period × ranked unit × area (`overall` included) × component: what the component brings to the score.
 -- Components of an area are its scored metrics, of overall the areas. Two more say what the formula does with them:
 --   coverage  the weights of what has no value are shared out over the rest: what that changes
 --   veto      what the vetoed months take away (areas only; overall has none of its own)
 -- The parts of an area add up to its score. docs/decisions/0009-explanations.md.
+-- depends_on: {{ ref('touched_periods') }}
 with scores as (
     select * from {{ ref('scored_areas') }}
+    where {{ is_touched('period_code', 'rank_parts') }}
 ),
 
 components as (
@@ -21,7 +24,7 @@ components as (
     from {{ ref('scored_metrics') }} as metrics
     inner join {{ ref('dim_metric') }} as ruled
         on metrics.rule_set = ruled.rule_set and metrics.area = ruled.area and metrics.metric = ruled.metric
-    where metrics.weight is not null
+    where metrics.weight is not null and {{ is_touched('metrics.period_code', 'rank_parts') }}
     union all
     select
         scores.period_code,

@@ -1,5 +1,7 @@
 {%- set spread = 'sqrt(mine.score_sd * mine.score_sd + other.score_sd * other.score_sd)' -%}
+{{ config(meta={'touched': ['period_code', 'scoring.touched_periods']}) }}
 -- Grain: computed period × area × ranked unit: place in its group, interval, change, lists. METRICS.md, Ranks.
+-- depends_on: {{ ref('touched_periods') }}
 with scores as (
     select
         scores.*,
@@ -17,6 +19,14 @@ with scores as (
         on scores.period_code = evidence.period_code
         and scores.unit_code = evidence.unit_code
         and scores.area = evidence.area
+    -- The period before a touched one is ranked for what it is compared with.
+    where
+        {{ is_touched('scores.period_code', 'ranked_units') }}
+        or scores.period_code in (
+            select periods.previous_period_code
+            from {{ ref('scored_periods') }} as periods
+            where {{ is_touched('periods.period_code', 'ranked_units') }}
+        )
 ),
 
 ranked as (

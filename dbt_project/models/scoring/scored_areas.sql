@@ -1,4 +1,6 @@
+{{ config(meta={'touched': ['period_code', 'scoring.touched_periods']}) }}
 -- Grain: computed period × ranked unit × area, `overall` included. METRICS.md, Scores and Uncertainty.
+-- depends_on: {{ ref('touched_periods') }}
 with metric_sums as (
     select
         period_code,
@@ -11,6 +13,7 @@ with metric_sums as (
         {{ ordered_sum('points', 'metric') }} as points,
         sqrt({{ ordered_sum('points_sd * points_sd', 'metric') }}) as points_sd
     from {{ ref('scored_metrics') }}
+    where {{ is_touched('period_code', 'scored_areas') }}
     group by period_code, rule_set, unit_code, unit_group, area
 ),
 

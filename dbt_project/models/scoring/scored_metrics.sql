@@ -1,5 +1,7 @@
+{{ config(meta={'touched': ['period_code', 'scoring.touched_periods']}) }}
 -- Grain: computed period × ranked unit × metric, null or not. METRICS.md, Scores.
 -- The spine is built first and joined to what happened, so that nothing done is a row and not a gap.
+-- depends_on: {{ ref('touched_periods') }}
 with spine as (
     select
         areas.period_code,
@@ -22,7 +24,7 @@ with spine as (
         on areas.period_code = absent.period_code
         and areas.area = absent.area
         and units.unit_code = absent.unit_code
-    where units.ranked
+    where units.ranked and {{ is_touched('areas.period_code', 'scored_metrics') }}
 ),
 
 summed as (
@@ -37,6 +39,7 @@ summed as (
     inner join {{ ref('unit_month_metrics') }} as months
         on months.month_code between periods.first_month and periods.last_month
         and months.known_month <= periods.last_month
+    where {{ is_touched('periods.period_code', 'scored_metrics') }}
     group by periods.period_code, months.unit_code, months.area, months.metric
 ),
 

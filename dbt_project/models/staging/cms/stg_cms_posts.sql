@@ -1,2 +1,3 @@
+{{ config(meta={'touched': ['_key', 'staged.new_cms_posts']}) }}
 -- Grain: one delivered good row of cms_posts; its state says whether it is the current one of its key.
-{{ upsert_states(source('staged', 'cms_posts')) }}
+{{ upsert_states(delivered_rows('cms_posts')) }}

@@ -1,2 +1,3 @@
+{{ config(meta={'touched': ['_key', 'staged.new_cms_submissions']}) }}
 -- Grain: one delivered good row of cms_submissions; its state says whether it is the current one of its key.
-{{ upsert_states(source('staged', 'cms_submissions')) }}
+{{ upsert_states(delivered_rows('cms_submissions')) }}

@@ -1,2 +1,3 @@
+{{ config(meta={'touched': ['_key', 'staged.new_hotline_dispatches']}) }}
 -- Grain: one delivered good row of hotline_dispatches; its state says whether it is the current one of its key.
-{{ upsert_states(source('staged', 'hotline_dispatches')) }}
+{{ upsert_states(delivered_rows('hotline_dispatches')) }}
