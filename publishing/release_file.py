@@ -15,10 +15,13 @@ from publishing import settings
 from publishing.dictionary import dictionary
 from publishing.inputs import literal, quoted
 
-#: The facts that are most of the file: table -> its key, and the keys that the run has computed anew (publishing.kept).
-_FACTS = {
+#: The tables that are most of the file: table -> its key, and what of it the run has computed anew (publishing.kept).
+_LARGE = {
     ("core", "fct_cases"): ("case_no", "staged.touched_cases"),
     ("core", "fct_case_reviews"): ("review_no", "staged.touched_reviews"),
+    ("history", "unit_metrics"): ("release", "scoring.new_releases"),
+    ("marts", "unit_metrics"): ("period_code", "scoring.touched_explanations"),
+    ("marts", "rank_explanations"): ("period_code", "scoring.touched_explanations"),
 }
 
 
@@ -28,29 +31,44 @@ def write_release_file(
     """Copies the tables of the published ``schemas`` from a run's warehouse into a new file at ``target``.
 
     Views become tables, described as the dbt project describes them; staging, inputs and anything else stay behind.
-    ``continues``: a copy of the earlier release's file lies at ``target``. Its facts stay in it and only the rows that
-    the run has computed anew are replaced. Where that does not come to the run's rows, or the run took nothing over
-    (as after an erasure), the file is begun anew and keeps no block of the earlier one.
+    ``continues``: a copy of the earlier release's file lies at ``target``. Its large tables stay in it and only the
+    rows that the run has computed anew are replaced. Where that does not come to the run's rows, or the run took
+    nothing over (as after an erasure), the file is begun anew and keeps no block of the earlier one.
     Raises BuildFailed where the file is not complete in itself afterwards.
     """
-    with _beside_an_empty_one(source, schemas) as connection:
-        carried: set[tuple[str, str]] = set()
-        if continues and _carried(connection, target):
-            carried = set(_FACTS)
-            _emptied(connection, schemas, carried)
-        else:
-            target.unlink(missing_ok=True)
+    if not (continues and _continued(source, target, schemas)):
+        target.unlink(missing_ok=True)
+        with _beside_an_empty_one(source, schemas) as connection:
             connection.execute(
                 f"ATTACH {literal(str(target))} AS published (STORAGE_VERSION {literal(settings.STORAGE_VERSION)})"
             )
             connection.execute("COPY FROM DATABASE memory TO published (SCHEMA)")
-        for schema, table in _relations(connection, "'run'", schemas):
-            if (schema, table) not in carried:
-                name = f"{quoted(schema)}.{quoted(table)}"
-                connection.execute(f"INSERT INTO published.{name} SELECT * FROM run.{name}")
-        connection.execute("CHECKPOINT published")
+            _fill(connection, schemas)
     if target.with_name(target.name + ".wal").exists():
         raise BuildFailed("the release file kept a write-ahead log after its checkpoint")
+
+
+def _continued(source: Path, target: Path, schemas: Sequence[str]) -> bool:
+    """Makes the run's release of the copy of an earlier one; False where it cannot be made of it."""
+    with engine.connect() as connection:
+        connection.execute(f"ATTACH {literal(str(source))} AS run (READ_ONLY)")
+        if not _carried(connection, target):
+            return False
+        _empty(connection, schemas)
+        _fill(connection, schemas, _LARGE)
+        connection.execute("DETACH published")
+    return True
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection, schemas: Sequence[str], carried: Collection[tuple[str, str]] = ()
+) -> None:
+    """Copies the run's rows into the empty tables, all but the carried ones, and writes the file out."""
+    for schema, table in _relations(connection, "'run'", schemas):
+        if (schema, table) not in carried:
+            name = f"{quoted(schema)}.{quoted(table)}"
+            connection.execute(f"INSERT INTO published.{name} SELECT * FROM run.{name}")
+    connection.execute("CHECKPOINT published")
 
 
 #: Held while this process writes a release file: what its engine attaches has one name.
@@ -80,14 +98,14 @@ def _beside_an_empty_one(source: Path, schemas: Sequence[str]) -> Iterator[duckd
 
 
 def _carried(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
-    """Attaches the copy and brings its facts to the run's; False, and nothing attached, where it cannot be."""
+    """Attaches the copy and brings its large tables to the run's; False, and nothing attached, where it cannot be."""
     connection.execute(f"ATTACH {literal(str(target))} AS published")
     try:
         row = connection.execute(
             "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'published'"
         ).fetchone()
         is_ours = row is not None and str(row[0]).startswith(settings.STORAGE_VERSION)
-        if is_ours and all(_carry(connection, schema, table) for schema, table in _FACTS):
+        if is_ours and all(_carry(connection, schema, table) for schema, table in _LARGE):
             return True
     except duckdb.CatalogException:  # one of the two does not hold the tables
         pass
@@ -95,14 +113,14 @@ def _carried(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
     return False
 
 
-def _emptied(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str], carried: set[tuple[str, str]]) -> None:
-    """In place of all other tables of the copy empty ones of the run's, described as the dbt project says now."""
-    for schema, table in set(_relations(connection, "'published'")) - carried:
+def _empty(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str]) -> None:
+    """In place of the small tables of the copy empty ones of the run's; all are described as the project does now."""
+    for schema, table in set(_relations(connection, "'published'")) - _LARGE.keys():
         connection.execute(f"DROP TABLE published.{quoted(schema)}.{quoted(table)}")
     connection.execute("CHECKPOINT published")  # the room of what was dropped is used again
     for schema in schemas:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS published.{schema}")
-    for schema, table in set(_relations(connection, "'run'", schemas)) - carried:
+    for schema, table in set(_relations(connection, "'run'", schemas)) - _LARGE.keys():
         name = f"{quoted(schema)}.{quoted(table)}"
         connection.execute(f"CREATE TABLE published.{name} AS SELECT * FROM run.{name} LIMIT 0")
     columns = _columns_of(connection, "published", schemas)
@@ -110,8 +128,8 @@ def _emptied(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str], carr
 
 
 def _carry(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    """Replaces the touched rows of a table of facts; False where it has other rows than the run's all the same."""
-    key, touched = _FACTS[schema, table]
+    """Replaces the touched rows of a large table; False where it has other rows than the run's all the same."""
+    key, touched = _LARGE[schema, table]
     name, changed = f"{schema}.{table}", f"{key} IN (SELECT {key} FROM run.{touched})"
     if _columns(connection, "published", schema, table) != _columns(connection, "run", schema, table):
         return False
