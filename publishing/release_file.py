@@ -64,10 +64,10 @@ def _fill(
     connection: duckdb.DuckDBPyConnection, schemas: Sequence[str], carried: Collection[tuple[str, str]] = ()
 ) -> None:
     """Copies the run's rows into the empty tables, all but the carried ones, and writes the file out."""
-    for schema, table in _relations(connection, "'run'", schemas):
-        if (schema, table) not in carried:
-            name = f"{quoted(schema)}.{quoted(table)}"
-            connection.execute(f"INSERT INTO published.{name} SELECT * FROM run.{name}")
+    relations = [each for each in _relations(connection, "'run'", schemas) if each not in carried]
+    names = [f"{quoted(schema)}.{quoted(table)}" for schema, table in relations]
+    # One call: between two this thread would wait for others.
+    connection.execute("; ".join(f"INSERT INTO published.{name} FROM run.{name}" for name in names))
     connection.execute("CHECKPOINT published")
 
 
@@ -115,14 +115,14 @@ def _carried(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
 
 def _empty(connection: duckdb.DuckDBPyConnection, schemas: Sequence[str]) -> None:
     """In place of the small tables of the copy empty ones of the run's; all are described as the project does now."""
-    for schema, table in set(_relations(connection, "'published'")) - _LARGE.keys():
-        connection.execute(f"DROP TABLE published.{quoted(schema)}.{quoted(table)}")
+    small = [each for each in _relations(connection, "'published'") if each not in _LARGE]
+    connection.execute(";".join(f"DROP TABLE published.{quoted(schema)}.{quoted(table)}" for schema, table in small))
     connection.execute("CHECKPOINT published")  # the room of what was dropped is used again
-    for schema in schemas:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS published.{schema}")
-    for schema, table in set(_relations(connection, "'run'", schemas)) - _LARGE.keys():
-        name = f"{quoted(schema)}.{quoted(table)}"
-        connection.execute(f"CREATE TABLE published.{name} AS SELECT * FROM run.{name} LIMIT 0")
+    small = [each for each in _relations(connection, "'run'", schemas) if each not in _LARGE]
+    names = [f"{quoted(schema)}.{quoted(table)}" for schema, table in small]
+    made = [f"CREATE SCHEMA IF NOT EXISTS published.{schema}" for schema in schemas]
+    made += [f"CREATE TABLE published.{name} AS FROM run.{name} LIMIT 0" for name in names]
+    connection.execute("; ".join(made))
     columns = _columns_of(connection, "published", schemas)
     connection.execute("; ".join(["BEGIN", *_comments("published.", columns), "COMMIT"]))
 
