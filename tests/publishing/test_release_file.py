@@ -28,11 +28,22 @@ def run(path: Path, *, corrected: int, touched: str | None, erased: bool = False
             CREATE TABLE core.fct_case_reviews AS
                 SELECT 'R' || i AS review_no, 'C' || i AS case_no, NULL::BIGINT AS level FROM range(2000) AS t(i);
             CREATE TABLE marts.releases AS SELECT '2022-05-r' || {corrected} AS release;
+            CREATE TABLE history.unit_metrics AS
+                SELECT '2022-05-r' || unnest(range({corrected} + 1)) AS release, 1.5 AS value;
+            CREATE TABLE marts.unit_metrics AS SELECT '2022-05' AS period_code, '2022-05-r' || {corrected} AS release;
+            CREATE TABLE marts.rank_explanations AS
+                SELECT '2022-0' || i AS period_code, CASE WHEN i = 5 THEN {corrected} END AS score
+                FROM range(4, 7) AS t(i);
             CREATE VIEW marts.county_months AS SELECT {corrected} AS value;
         """)
         if touched is not None:
             connection.execute("CREATE TABLE staged.touched_reviews AS SELECT NULL::VARCHAR AS review_no")
             connection.execute(f"CREATE TABLE staged.touched_cases AS SELECT unnest({touched}::VARCHAR[]) AS case_no")
+            connection.execute(
+                "CREATE SCHEMA scoring; CREATE TABLE scoring.touched_explanations AS SELECT '2022-05' AS period_code"
+            )
+            new = f"SELECT '2022-05-r' || i AS release FROM range(6, {corrected} + 1) AS t(i)"
+            connection.execute(f"CREATE TABLE scoring.new_releases AS {new}")
     return path
 
 
