@@ -26,6 +26,16 @@
   {%- endif -%}
 {%- endmacro %}
 
+{# The same of a period, or of the one that a touched one is compared with. #}
+{% macro is_touched_or_before(column, model_name) -%}
+  ({{ is_touched(column, model_name) }}
+  or {{ column }} in (
+      select touched.previous_period_code
+      from {{ ref('scored_periods') }} as touched
+      where {{ is_touched('touched.period_code', model_name) }}
+  ))
+{%- endmacro %}
+
 {# What the staging model of a dataset reads: every delivered row, or, where its table was taken over from an earlier
    build, the rows of the keys that came since - as the table has them, and as they came. #}
 {% macro delivered_rows(dataset) -%}

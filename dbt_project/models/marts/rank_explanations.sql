@@ -29,13 +29,7 @@ with units as (
         on ranks.period_code = scores.period_code and ranks.unit_code = scores.unit_code and ranks.area = scores.area
     inner join {{ ref('scored_periods') }} as periods on ranks.period_code = periods.period_code
     -- The period before a touched one is there for what it is compared with.
-    where
-        {{ is_touched('ranks.period_code', 'rank_explanations') }}
-        or ranks.period_code in (
-            select compared.previous_period_code
-            from {{ ref('scored_periods') }} as compared
-            where {{ is_touched('compared.period_code', 'rank_explanations') }}
-        )
+    where {{ is_touched_or_before('ranks.period_code', 'rank_explanations') }}
 ),
 
 -- The place above: the next better place of the group; of several units that share it, the one with the least to it.

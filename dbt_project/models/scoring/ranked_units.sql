@@ -20,13 +20,7 @@ with scores as (
         and scores.unit_code = evidence.unit_code
         and scores.area = evidence.area
     -- The period before a touched one is ranked for what it is compared with.
-    where
-        {{ is_touched('scores.period_code', 'ranked_units') }}
-        or scores.period_code in (
-            select periods.previous_period_code
-            from {{ ref('scored_periods') }} as periods
-            where {{ is_touched('periods.period_code', 'ranked_units') }}
-        )
+    where {{ is_touched_or_before('scores.period_code', 'ranked_units') }}
 ),
 
 ranked as (
