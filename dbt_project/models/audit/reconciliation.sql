@@ -12,7 +12,7 @@ with delivered as (
     group by dataset
 ),
 
-{% set kept = ['platform_cases', 'platform_reviews'] if keeps() else [] %}
+{% set kept = ['platform_cases', 'platform_reviews'] | select('in', var('datasets')) | list if keeps() else [] %}
 {% for dataset in kept %}
 -- Staging holds every delivered row of the touched keys: the states that those of before had, before the others came.
 {{ dataset }}_then as (
