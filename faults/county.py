@@ -292,7 +292,7 @@ def _fewer_tables(place: Workplace) -> None:
     """Of the audited run only one area's ranking: a publication whose every write can be cut, table by table alike."""
     import duckdb
 
-    from publishing.durable import sha256_of
+    from ingestion.durable import sha256_of
 
     run = place.home.runs / RUN
     with duckdb.connect(str(run / "warehouse.duckdb")) as connection:

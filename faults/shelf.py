@@ -140,7 +140,8 @@ def mirrored_home() -> Home:
 def _few_tables(place: Workplace) -> None:
     import duckdb
 
-    from publishing.durable import sha256_of, swap_link
+    from ingestion.durable import sha256_of
+    from publishing.durable import swap_link
 
     source = Home(county.folder() / "shelf" / "documented" / "home").releases
     for number in (1, 2):

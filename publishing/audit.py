@@ -9,12 +9,12 @@ import duckdb
 
 from ingestion import engine
 from ingestion.contracts import CONTRACTS
-from ingestion.durable import naming_storage_faults
+from ingestion.durable import naming_storage_faults, sha256_of
 from ingestion.errors import AuditFailed
 from ingestion.home import Home
 from publishing import settings
 from publishing.build import read_state, run_folder
-from publishing.durable import exclusive, sha256_of, write_text
+from publishing.durable import exclusive, write_text
 from publishing.inputs import quoted
 from publishing.kept import AUDIT_FILE
 from publishing.previous import TABLES
@@ -63,7 +63,7 @@ def lost_history(connection: duckdb.DuckDBPyConnection) -> list[str]:
     problems = []
     for table, (source, _) in TABLES.items():
         if not connection.execute(f"SELECT 1 FROM previous.{table} LIMIT 1").fetchone():
-            continue
+            continue  # nothing was published that could be lost: as in every county's first run
         columns = ", ".join(map(quoted, _columns(connection, "previous", table)))
         lost = connection.execute(
             f"SELECT count(*) FROM (SELECT {columns} FROM previous.{table} EXCEPT ALL SELECT {columns} FROM {source})"

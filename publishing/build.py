@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion import rotation
-from ingestion.durable import naming_storage_faults
+from ingestion.durable import naming_storage_faults, sha256_of
 from ingestion.errors import BadParameter, BuildFailed, Permanent, StorageFailed
 from ingestion.home import Home
 from ingestion.ledger import Ledger
@@ -23,7 +23,7 @@ from ingestion.load import restore
 from ingestion.period import Period
 from publishing import inputs, kept, releases, settings
 from publishing.dbt_run import DBT_PROJECT, Summary, dbt_build, seeds_folder
-from publishing.durable import PublisherBusy, exclusive, fsync_path, sha256_of, write_text
+from publishing.durable import PublisherBusy, exclusive, fsync_path, write_text
 from publishing.plan import delivered_pairs, missing_deliveries
 from publishing.previous import copy_previous, published_periods
 from publishing.releases import Release, next_number

@@ -1,4 +1,4 @@
-"""What makes a change on disk all or nothing: fsync, hashes, the swap of a link, locks that die with their process."""
+"""What makes a change on disk all or nothing: fsync, the swap of a link, locks that die with their process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ingestion.durable import sha256_of as sha256_of
 from ingestion.errors import Transient
 
 #: Seconds a second publisher waits for the first before it says so.
@@ -39,15 +38,14 @@ def files_under(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def fsync_tree(root: Path, but: Container[str] = ()) -> None:
-    """Brings every file and folder under ``root`` to the disk, the inner ones first.
+    """Brings every file under ``root`` to the disk, then the folders, the inner ones first.
 
     ``but`` names files (see ``files_under``) that are on disk already, such as links to files that were.
     """
-    for folder, _, files in os.walk(root, topdown=False):
-        above = Path(folder).relative_to(root)
-        for name in files:
-            if (above / name).as_posix() not in but:
-                fsync_path(Path(folder, name))
+    for name, path in files_under(root):
+        if name not in but:
+            fsync_path(path)
+    for folder, _, _ in os.walk(root, topdown=False):
         fsync_path(Path(folder))
 
 
@@ -60,13 +58,14 @@ def write_text(path: Path, text: str) -> None:
     fsync_path(path.parent)
 
 
-def link_or_copy(source: str | Path, target: str | Path) -> str | Path:
-    """For files that are never written again: a hard link where the file system allows it, else a copy."""
+def link_or_copy(source: str | Path, target: str | Path) -> bool:
+    """For files that are never written again: a hard link (True) where the file system allows it, else a copy."""
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-    return target
+        return False
+    return True
 
 
 def swap_link(link: Path, target: str) -> None:

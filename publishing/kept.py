@@ -1,11 +1,11 @@
-"""What a build takes over of an earlier one: the facts that no new row touches, so that a month costs the month's.
+"""What a build takes over of an earlier one, facts and scores that nothing new touches: a month costs the month's.
 
 The file of the newest audited run is copied; of it only ``KEPT`` and staging's tables stay. Where its code, rules and
 deliveries are those of now but for files that came since, those files name the touched keys, the figures that then are
 otherwise name the touched periods, and dbt replaces the touched rows alone (the materialisation ``table`` in
-dbt_project/macros/materializations.sql). In every other case - another rule, model, alias
-or calendar, a file staged otherwise, a damaged copy - nothing is taken over and all is computed. docs/architecture.md
-(Incremental builds) says why this gives the same as a full build; tests/publishing/test_kept.py shows it.
+dbt_project/macros/materializations.sql). In every other case - another rule, model, alias or calendar, a file staged
+otherwise, a damaged copy - nothing is taken over and all is computed. docs/architecture.md (Incremental builds) says
+why this gives the same as a full build; tests/publishing/test_kept.py and test_kept_periods.py show it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from typing import Any
 import duckdb
 
 from ingestion.contracts import CONTRACTS
+from ingestion.durable import sha256_of
 from ingestion.home import Home
 from ingestion.ledger import AcceptedFile
 from ingestion.profile import delivered_datasets
 from publishing import inputs
-from publishing.durable import PublisherBusy, exclusive, sha256_of
+from publishing.durable import PublisherBusy, exclusive
 
 log = logging.getLogger("tongbao.publishing")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from ingestion import engine
-from ingestion.durable import naming_storage_faults
+from ingestion.durable import naming_storage_faults, sha256_of
 from ingestion.errors import AuditFailed, BadParameter, Permanent
 from ingestion.home import Home
 from publishing import releases, settings
 from publishing.build import read_state, run_folder
-from publishing.durable import PublisherBusy, exclusive, files_under, fsync_path, fsync_tree, sha256_of, swap_link
+from publishing.durable import PublisherBusy, exclusive, files_under, fsync_path, fsync_tree, link_or_copy, swap_link
 from publishing.kept import AUDIT_FILE
 from publishing.release_file import write_parquet, write_release_file
 from publishing.small_cells import Withheld
@@ -227,11 +226,7 @@ class Handed:
         for name, path in zip(names, filter(None, paths), strict=True):
             target = self.folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(path, target)
-            except OSError:  # a file system without hard links: a file like those that are written
-                shutil.copyfile(path, target)
-            else:
+            if link_or_copy(path, target):  # a copy is a file like those that are written
                 self.files[name] = self.base.manifest["files"][name]
         return True
 

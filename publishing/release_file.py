@@ -131,7 +131,10 @@ def _carry(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bo
     """Replaces the touched rows of a large table; False where it has other rows than the run's all the same."""
     key, touched = _LARGE[schema, table]
     name, changed = f"{schema}.{table}", f"{key} IN (SELECT {key} FROM run.{touched})"
-    if _columns(connection, "published", schema, table) != _columns(connection, "run", schema, table):
+    there, wanted = (
+        [*_columns_of(connection, base, [schema]).get((schema, table), {}).items()] for base in ("published", "run")
+    )
+    if there != wanted:  # in their order, too: rows are copied by it
         return False
     connection.execute(f"DELETE FROM published.{name} WHERE {changed}")
     connection.execute(f"INSERT INTO published.{name} SELECT * FROM run.{name} WHERE {changed}")
@@ -145,14 +148,6 @@ def _same_rows(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
         for base in ("published", "run")
     )
     return one == other
-
-
-def _columns(connection: duckdb.DuckDBPyConnection, base: str, schema: str, table: str) -> list[tuple[str, str]]:
-    return connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() "
-        "WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index",
-        [base, schema, table],
-    ).fetchall()
 
 
 def storage_version(warehouse: Path) -> str:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ingestion.durable import naming_storage_faults
+from ingestion.durable import naming_storage_faults, sha256_of
 from ingestion.errors import AuditFailed, BadParameter
 from ingestion.home import Home
 from ingestion.personal_numbers import masked
 from publishing import settings
-from publishing.durable import exclusive, sha256_of, swap_link, write_text
+from publishing.durable import exclusive, swap_link, write_text
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 

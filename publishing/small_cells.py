@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from ingestion.period import Period
-from publishing import ranges, suppression
+from publishing import programme, ranges, suppression
 from publishing.suppression import Sum, suppress
 
 #: A figure about fewer people than this, and more than none, is not printed. The only place that says so.
@@ -41,6 +41,9 @@ _ABOUT = {
 
 #: Running totals: no sum of the periods that they cover.
 _RUNNING = "_to_date"
+
+#: What decides: a decision of other code is not taken over.
+_CODE = (__file__, suppression.__file__, ranges.__file__, programme.__file__)
 
 #: How many people each figure is about: of a unit, and (unit empty) of the county.
 _SIZES = """
@@ -77,7 +80,7 @@ class Withheld:
         """Decides for every period's newest revision: of a year at once, for its periods are parts of one another. No
         sum crosses the years. A year that is decided of the same as in ``earlier`` is not decided again."""
         asked: dict[str, Any] = {"areas": sorted(AREAS_WITHOUT_PEOPLE)}
-        code = b"".join(Path(module).read_bytes() for module in (__file__, suppression.__file__, ranges.__file__))
+        code = b"".join(Path(module).read_bytes() for module in _CODE)
         years = {}
         for year, figures in connection.execute(_DIGESTS, asked).fetchall():
             made_of = hashlib.sha256(code + figures.encode()).hexdigest()

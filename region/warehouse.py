@@ -19,13 +19,14 @@ import duckdb
 
 from ingestion import engine
 from ingestion.contracts import CONTRACTS
+from ingestion.durable import sha256_of
 from ingestion.errors import BadParameter, TongbaoError
 from ingestion.home import Home
 from ingestion.period import Period
 from publishing import inputs, releases, settings
 from publishing.build import STATE_FILE, input_digest, run_folder
 from publishing.dbt_run import DBT_PROJECT, dbt_build, with_environment
-from publishing.durable import exclusive, fsync_path, sha256_of, write_text
+from publishing.durable import exclusive, fsync_path, write_text
 from publishing.inputs import literal
 from publishing.previous import copy_previous
 from publishing.seeds import overlaid

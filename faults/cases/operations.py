@@ -220,7 +220,7 @@ def _audit(kind: str) -> Callable[[Workplace], Verdict]:
         """As a fault of a model would: the build ends well with a wrong table in it."""
         import json
 
-        from publishing.durable import sha256_of
+        from ingestion.durable import sha256_of
 
         shutil.copytree(place.home.runs / "run-2", place.home.runs / "bad")
         warehouse = place.home.runs / "bad" / "warehouse.duckdb"

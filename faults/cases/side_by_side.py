@@ -147,8 +147,8 @@ def _publish_versions(place: Workplace, first: int, count: int) -> list[float]:
 
 def _publish_version(place: Workplace, version: int) -> float:
     """Publishes the audited run once more with every figure of its totals and its scores the version's; seconds."""
+    from ingestion.durable import sha256_of
     from publishing import publish, releases
-    from publishing.durable import sha256_of
 
     home, base = place.home, releases.newest(place.home)
     run = home.runs / f"v{version}"

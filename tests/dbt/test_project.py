@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import re
 from pathlib import Path
+from typing import Any
 
 import chinese_calendar
 import duckdb
@@ -16,6 +17,7 @@ from ingestion.contracts import CONTRACTS
 from ingestion.home import PROJECT, Home
 from ingestion.period import CUT_OFF_DAYS, Period
 from ops import calendar_seed
+from publishing import kept
 from publishing.build import build
 from publishing.dictionary import dictionary
 from publishing.settings import PUBLISHED_SCHEMAS
@@ -106,6 +108,57 @@ def test_periods_and_cut_offs_are_those_of_ingestion(empty_warehouse: Path) -> N
         )
         assert previous in (period.previous().code, None if first_day.year == 2004 else "")
     assert f"- {CUT_OFF_DAYS}" in (DBT / "macros" / "time.sql").read_text("utf-8")
+
+
+def unknown_to_touched_periods(manifest: Any, compared: set[str]) -> set[tuple[str, str]]:
+    """(model, what it reads) where a model that keeps its periods reads what no comparison of a period covers."""
+    found = {node.name: node for node in manifest.nodes.values() if node.resource_type == "model"}
+    finders = {"touched_periods", "touched_explanations"}
+    keeping = {
+        name
+        for name, node in found.items()
+        if node.config.meta.get("touched", ["", ""])[1].removeprefix("scoring.") in finders
+    }
+    assert len(keeping) >= 7
+
+    def is_known(unique_id: str) -> bool:
+        name = unique_id.rpartition(".")[2]
+        if unique_id.startswith("seed.") or name in compared | keeping | finders:
+            return True
+        parents = found[name].depends_on.nodes if name in found else []
+        return bool(parents) and all(map(is_known, parents))
+
+    return {
+        (name, parent.rpartition(".")[2])
+        for name in keeping
+        for parent in found[name].depends_on.nodes
+        if not is_known(parent)
+    }
+
+
+def test_whatever_kept_scores_are_made_of_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relation that a scoring model reads tomorrow has to be compared in touched_periods, too, or an old score stays.
+
+    Rules need not: with another rule nothing is kept.
+    """
+    from dbt.cli.main import dbtRunner
+
+    monkeypatch.setenv("TONGBAO_WAREHOUSE", str(tmp_path / "none.duckdb"))
+    places = ("--project-dir", str(DBT), "--profiles-dir", str(DBT), "--target-path", str(tmp_path))
+    manifest = dbtRunner().invoke(["parse", *places, "--log-path", str(tmp_path)]).result
+    found = {node.name: node for node in manifest.nodes.values() if node.resource_type == "model"}
+    touched = {f"{node.schema}.{node.alias}" for node in found.values() if "touched" in node.config.meta}
+    assert touched == {*kept.KEPT, *kept._STAGING}
+    compared = {
+        parent.rpartition(".")[2]
+        for finder in ("touched_periods", "touched_explanations")
+        for parent in found[finder].depends_on.nodes
+    }
+    assert {relation.rpartition(".")[2] for relation in kept._BEFORE} <= compared
+    assert unknown_to_touched_periods(manifest, compared) == set()
+    # Without the look at the vetoes the scores would be found here.
+    less = unknown_to_touched_periods(manifest, compared - {"unit_month_vetoes"})
+    assert less == {("scored_areas", "unit_month_vetoes")}
 
 
 def test_every_model_states_its_grain_and_every_column_is_described() -> None:

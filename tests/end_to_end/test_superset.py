@@ -22,9 +22,10 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
+from ingestion.durable import sha256_of
 from ingestion.home import Home
 from ops import superset
-from publishing.durable import sha256_of, swap_link
+from publishing.durable import swap_link
 from publishing.mirror import mirror
 from tests import dashboards, postgres
 from tests.end_to_end.test_page_browser import browser  # noqa: F401 the same Chromium, opened the same way

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from ingestion.contracts import CONTRACTS
+from ingestion.durable import sha256_of
 from ingestion.erasure import erase, read_person
 from ingestion.home import Home
 from ingestion.readers import open_table
 from ingestion.rotation import key_of_staged, rotate
 from publishing import rollback
-from publishing.durable import sha256_of
 from publishing.report import write_report
 from tests.end_to_end.conftest import generate, ingest, release
 from upkeep.cli import main

@@ -7,8 +7,9 @@ import shutil
 
 import duckdb
 
+from ingestion.durable import sha256_of
 from ingestion.home import Home
-from publishing.durable import sha256_of, swap_link
+from publishing.durable import swap_link
 from publishing.release_file import write_release_file
 from tests.publishing.warehouses import hand_made_run
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from publishing import ranges, small_cells, suppression
+from publishing import programme, small_cells, suppression
 from publishing.small_cells import THRESHOLD, Withheld
 
 suppress = partial(suppression.suppress, threshold=THRESHOLD)
@@ -179,7 +179,7 @@ def twice(table: Table) -> Table:
 def test_the_decision_is_the_rule_s(table: Table, few: int) -> None:
     cells, sums = table
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ranges, "_FEW", few)  # both ways of asking the solver
+        patched.setattr(programme, "_FEW", few)  # both ways of asking the solver
         assert suppress(cells, sums) == as_the_rule_says(cells, sums)
 
 

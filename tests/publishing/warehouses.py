@@ -10,11 +10,11 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion.durable import sha256_of
 from ingestion.home import Home
 from publishing import releases, settings
 from publishing.audit import AUDIT_FILE
 from publishing.build import STATE_FILE
-from publishing.durable import sha256_of
 from publishing.previous import TABLES, copy_previous
 
 #: unit_code, unit_name, unit_group; the last name is what a formula would look like in Excel.
