@@ -201,9 +201,9 @@ def warm() -> None:
         "ingestion.landing", "ingestion.transports", "simulator.generate",
     ):  # fmt: skip
         importlib.import_module(name)
-    from expectations.judge import _batches
+    from expectations.judge import _gx
 
-    _batches()
+    _gx()
     gc.collect()
     gc.freeze()
 

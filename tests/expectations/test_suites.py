@@ -146,3 +146,22 @@ def test_the_librarys_expectation_gives_the_same_judgement(monkeypatch: pytest.M
         registry._registered_expectations, "expect_column_max_to_be_between", ExpectColumnMaxToBeBetween
     )
     assert judge("published", expectations, measures)[0] == ours
+
+
+@pytest.mark.parametrize("suite", ["load_hotline_tickets", "published"])
+def test_a_batch_of_the_library_gives_the_same_judgement(suite: str) -> None:
+    """The steps taken here are those of ``Batch.validate``: for figures that are met, missed, null or absent."""
+    import great_expectations as gx
+    import pandas
+
+    expectations = read_expectations("load", suite)
+    names = list(dict.fromkeys(each["kwargs"]["column"] for each in expectations))
+    measures = {name: (0, 1, None, 0.5, 10**6)[number % 5] for number, name in enumerate(names) if number % 7}
+    asset = gx.get_context(mode="ephemeral").data_sources.add_pandas("m").add_dataframe_asset("m")
+    batch = asset.add_batch_definition_whole_dataframe("m").get_batch({"dataframe": pandas.DataFrame([measures])})
+    result = batch.validate(gx.ExpectationSuite(name=suite, expectations=expectations))
+    theirs = {one.expectation_config.meta["name"]: one.success and bool(one.result) for one in result.results}
+    ours = {each["name"]: each["status"] for each in judge(suite, expectations, measures)[0]}
+    assert ours.keys() == theirs.keys() and {"passed", "failed"} <= set(ours.values())
+    for name, status in ours.items():
+        assert theirs[name] == (status == "passed"), name
