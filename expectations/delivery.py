@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
+import pyarrow as pa
 
 from expectations import measures, profile, store, units
 from expectations.judge import Measure, judge, read_expectations
@@ -137,9 +138,7 @@ def _measure(home: Home, dataset: str, month: str, files: Sequence[StagedFile]) 
     with profile.connect() as connection:
         _measure_reports(connection, home, dataset, month, files, measured)
         if files:
-            profile.open_rows(connection, [Path(file.path) for file in files])
-            now = profile.take(connection, dataset)
-            _measure_rows(connection, dataset, measured)
+            now = _measure_rows(connection, dataset, [Path(file.path) for file in files], measured)
         else:
             now = profile.Profile()
             measured.figures |= {"null_key_rows": 0}
@@ -186,34 +185,36 @@ def _measure_reports(
                 )
 
 
-def _measure_rows(connection: duckdb.DuckDBPyConnection, dataset: str, measured: _Measured) -> None:
+def _measure_rows(
+    connection: duckdb.DuckDBPyConnection, dataset: str, paths: Sequence[Path], measured: _Measured
+) -> profile.Profile:
+    """What is counted of the staged rows, and the first of those that a count is about; gives their profile."""
     contract, declared = CONTRACTS[dataset], measures.of_delivery(dataset)
     keyless = " or ".join(f'"{name}" is null' for name in contract.key)
-    predicates = {"null_key_rows": ("delivered", f"_key is null or _key = '' or {keyless}")}
-    predicates |= {name: ("live", predicate) for name, predicate in declared.rows.items()}
+    predicates = {"null_key_rows": f"_key is null or _key = '' or {keyless}"}
+    predicates |= {name: f"_live and ({predicate})" for name, predicate in declared.rows.items()}
+    taken = profile.take(connection, dataset, paths, predicates)
+    counts = dict(taken.counts)
     if declared.unit:
-        column, day = declared.unit.column, declared.unit.day
-        predicates["unknown_unit_rows"] = (
-            "live",
-            f'(("{column}", ({day})::date)) in (select (name, day) from resolved_days where unit_code is null)',
-        )
-    for relation in ("delivered", "live"):
-        chosen = {name: predicate for name, (source, predicate) in predicates.items() if source == relation}
-        if not chosen:
-            continue
-        counts = ", ".join(f"count(*) filter (where {predicate})" for predicate in chosen.values())
-        found = connection.execute(f"select {counts} from {relation}").fetchone() or ()
-        for (name, predicate), count in zip(chosen.items(), found, strict=True):
-            measured.figures[name] = count
-            if count:
-                measured.items[name] = _rows(connection, relation, predicate, contract.key)
+        counts["unknown_unit_rows"] = sum(rows for _, _, rows in taken.unknown)
+        place = f'("{declared.unit.column}", ({declared.unit.day})::date)'
+        predicates["unknown_unit_rows"] = f"_live and ({place}) in (select (name, day) from unknown)"
+    if taken.unknown:
+        names, days, _ = zip(*taken.unknown, strict=True)
+        unknown = pa.table({"name": pa.array(names, pa.string()), "day": pa.array(days, pa.date32())})
+        connection.register("unknown", unknown)
+    for name, count in counts.items():
+        measured.figures[name] = count
+        if count:
+            measured.items[name] = _rows(connection, profile.rows_of(paths), predicates[name], contract.key)
+    return taken.profile
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, relation: str, predicate: str, key: Sequence[str]) -> Items:
+def _rows(connection: duckdb.DuckDBPyConnection, rows: str, predicate: str, key: Sequence[str]) -> Items:
     """The first rows where the predicate holds, by file and physical row, with their business key."""
     shown = ", ".join(f"coalesce(\"{name}\"::varchar, '—')" for name in key)
     found = connection.execute(
-        f"select concat_ws(' / ', {shown}), _file, _row from {relation} where {predicate} "
+        f"select concat_ws(' / ', {shown}), _file, _row from {rows} where {predicate} "
         f"order by _file, _row limit {store.MAX_ITEMS}"
     ).fetchall()
     return [{"key": scrubbed(key), "file": scrubbed(file), "row": row} for key, file, row in found]
@@ -304,6 +305,4 @@ def _absent(now: profile.Profile, history: list[profile.Profile]) -> Items:
 
 def profile_of_delivery(staged: StagedDelivery) -> dict[str, Any]:
     """The figures of a staged delivery as a JSON object: for tools that look at a delivery before its load."""
-    with profile.connect() as connection:
-        profile.open_rows(connection, [Path(file.path) for file in staged.files])
-        return asdict(profile.take(connection, staged.dataset))
+    return asdict(profile.of_files(staged.dataset, [Path(file.path) for file in staged.files]))

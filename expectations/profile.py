@@ -6,6 +6,7 @@ under ``validation/profiles`` beside the results, so that a dataset's history co
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,34 +75,61 @@ def literal_path(path: Path) -> str:
     return re.sub(r"([\[*?])", r"[\1]", str(path))
 
 
-def open_rows(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
-    """Make the view ``delivered`` of these typed files, all rows, and ``live``, those that do not delete their key."""
+def rows_of(paths: Sequence[Path]) -> str:
+    """SQL for the rows of these typed files; ``_live`` says of each that it does not delete its key."""
     files = ", ".join("'" + literal_path(path).replace("'", "''") + "'" for path in paths)
-    connection.execute(f"create or replace temp view delivered as select * from read_parquet([{files}])")
-    connection.execute(
-        "create or replace temp view live as select * from delivered where not coalesce(_deleted, false)"
-    )
+    return f"(select *, not coalesce(_deleted, false) as _live from read_parquet([{files}]))"
 
 
-def take(connection: duckdb.DuckDBPyConnection, dataset: str) -> Profile:
-    """The profile of the rows in ``live``; leaves ``resolved_days`` (see units.resolve) where units are named."""
+@dataclass(frozen=True)
+class Taken:
+    """What was taken of some rows: their profile, and what is judged of a delivery and not kept."""
+
+    profile: Profile
+    #: How many rows each of the given predicates holds for.
+    counts: dict[str, int]
+    #: (name, day, rows) of the live rows that name no unit.
+    unknown: list[tuple[str | None, dt.date | None, int]]
+
+
+def take(
+    connection: duckdb.DuckDBPyConnection, dataset: str, paths: Sequence[Path], predicates: Mapping[str, str]
+) -> Taken:
+    """The profile of the rows of these typed files, and in how many of them each of the predicates holds.
+
+    One scan, and another over the columns of the unit and its day where units are named.
+    """
     contract, declared = CONTRACTS[dataset], measures.of_delivery(dataset)
-    figures = {"live_rows": "count(*)"}
-    figures |= {f"filled.{name}": f'count("{name}")' for name in _optional(contract)}
-    figures |= {f"varied.{name}": f'coalesce(min("{name}") <> max("{name}"), false)' for name in _coded(contract)}
+    live = "filter (where _live)"
+    figures = {"rows": "count(*)", "live_rows": f"count(*) {live}"}
+    figures |= {f"filled.{name}": f'count("{name}") {live}' for name in _optional(contract)}
+    figures |= {
+        f"varied.{name}": f'coalesce(min("{name}") {live} <> max("{name}") {live}, false)' for name in _coded(contract)
+    }
     for name, share in declared.shares.items():
-        figures[f"part.{name}"] = f"count(*) filter (where ({share.part}) and ({share.whole}))"
-        figures[f"whole.{name}"] = f"count(*) filter (where {share.whole})"
-    row = connection.execute(f"select {', '.join(figures.values())} from live").fetchone() or ()
+        figures[f"part.{name}"] = f"count(*) filter (where _live and ({share.part}) and ({share.whole}))"
+        figures[f"whole.{name}"] = f"count(*) filter (where _live and ({share.whole}))"
+    figures |= {f"counted.{name}": f"count(*) filter (where {sql})" for name, sql in predicates.items()}
+    rows = rows_of(paths)
+    row = connection.execute(f"select {', '.join(figures.values())} from {rows}").fetchone() or ()
     found: Mapping[str, int] = dict(zip(figures, row, strict=True))
-    total = connection.execute("select count(*) from delivered").fetchone() or (0,)
-    return Profile(
-        rows=total[0],
-        live_rows=found["live_rows"],
-        filled={name: found[f"filled.{name}"] for name in _optional(contract)},
-        varied=[name for name in _coded(contract) if found[f"varied.{name}"]],
-        units=_units(connection, declared.unit),
-        shares={name: [found[f"part.{name}"], found[f"whole.{name}"]] for name in declared.shares},
+    named: list[tuple[str | None, dt.date | None, int]] = []
+    if unit := declared.unit:
+        named = connection.execute(
+            f'select "{unit.column}", ({unit.day})::date, count(*) from {rows} where _live group by all'
+        ).fetchall()
+    codes = units.resolve([(name, day) for name, day, _ in named])
+    return Taken(
+        profile=Profile(
+            rows=found["rows"],
+            live_rows=found["live_rows"],
+            filled={name: found[f"filled.{name}"] for name in _optional(contract)},
+            varied=[name for name in _coded(contract) if found[f"varied.{name}"]],
+            units=sorted({code for code in codes if code is not None}),
+            shares={name: [found[f"part.{name}"], found[f"whole.{name}"]] for name in declared.shares},
+        ),
+        counts={name: found[f"counted.{name}"] for name in predicates},
+        unknown=[each for each, code in zip(named, codes, strict=True) if code is None],
     )
 
 
@@ -112,20 +140,6 @@ def _optional(contract: Contract) -> list[str]:
 def _coded(contract: Contract) -> list[str]:
     kinds = ("code", "boolean", "integer")
     return [c.name for c in contract.columns if c.type in kinds and c.name not in ("sync_type", *contract.key)]
-
-
-def _units(connection: duckdb.DuckDBPyConnection, unit: measures.UnitColumn | None) -> list[str]:
-    if unit is None:
-        return []
-    connection.execute(
-        f"""
-        create or replace temp table named_days as
-        select "{unit.column}" as name, ({unit.day})::date as day, count(*) as rows from live group by all
-        """
-    )
-    units.resolve(connection)
-    found = connection.execute("select distinct unit_code from resolved_days where unit_code is not null order by all")
-    return [code for (code,) in found.fetchall()]
 
 
 def of_month(home: Home, dataset: str, month: str, files: Sequence[AcceptedFile]) -> Profile:
@@ -146,8 +160,7 @@ def of_files(dataset: str, paths: Sequence[Path]) -> Profile:
     if not paths:
         return Profile()
     with connect() as connection:
-        open_rows(connection, paths)
-        return take(connection, dataset)
+        return take(connection, dataset, paths, {}).profile
 
 
 def _bytes_and_time(path: Path) -> tuple[int, int]:

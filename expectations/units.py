@@ -7,12 +7,11 @@ event day, both ends inclusive (METRICS.md, Who counts).
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-
-import duckdb
-import pyarrow as pa
 
 from ingestion.profile import seed_file
 
@@ -22,23 +21,23 @@ def narrowed(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip()
 
 
+#: Code of a unit and the first and last day on which a name is its name; None is open.
+_Bearer = tuple[str, dt.date | None, dt.date | None]
+
+
 @cache
-def _seeds(units: Path, unit_aliases: Path) -> tuple[pa.Table, dict[str, str]]:
+def _seeds(units: Path, unit_aliases: Path) -> tuple[dict[str, list[_Bearer]], dict[str, str]]:
+    """Narrowed name -> who bears it, and unit_code -> unit_name."""
     with units.open(encoding="utf-8", newline="") as file:
         names = {row["unit_code"]: row["unit_name"] for row in csv.DictReader(file)}
-    rows: list[tuple[str, str, str | None, str | None]] = [
-        (narrowed(name), code, None, None) for code, name in names.items()
-    ]
+    bearers: dict[str, list[_Bearer]] = {}
+    for code, name in names.items():
+        bearers.setdefault(narrowed(name), []).append((code, None, None))
     with unit_aliases.open(encoding="utf-8", newline="") as file:
-        rows += [
-            (narrowed(row["alias"]), row["unit_code"], row["valid_from"] or None, row["valid_to"] or None)
-            for row in csv.DictReader(file)
-        ]
-    alias, code, valid_from, valid_to = (list(column) for column in zip(*rows, strict=True))
-    table = pa.table({"alias": alias, "unit_code": code, "valid_from": valid_from, "valid_to": valid_to}).cast(
-        pa.schema([(name, pa.string()) for name in ("alias", "unit_code", "valid_from", "valid_to")])
-    )
-    return table, names
+        for row in csv.DictReader(file):
+            first, last = (dt.date.fromisoformat(row[at]) if row[at] else None for at in ("valid_from", "valid_to"))
+            bearers.setdefault(narrowed(row["alias"]), []).append((row["unit_code"], first, last))
+    return bearers, names
 
 
 def unit_names() -> dict[str, str]:
@@ -46,31 +45,17 @@ def unit_names() -> dict[str, str]:
     return dict(_seeds(seed_file("units.csv"), seed_file("unit_aliases.csv"))[1])
 
 
-def resolve(connection: duckdb.DuckDBPyConnection) -> None:
-    """Resolve the table ``named_days`` (name, day, rows), distinct names by day, into ``resolved_days``.
-
-    ``resolved_days`` has the same grain and one column more: ``unit_code``, null where no unit bears the name then.
-    """
-    aliases, _ = _seeds(seed_file("units.csv"), seed_file("unit_aliases.csv"))
-    raw = [
-        name for (name,) in connection.execute("select distinct name from named_days where name is not null").fetchall()
+def resolve(named: Sequence[tuple[str | None, dt.date | None]]) -> list[str | None]:
+    """The unit_code of each name on its day, None where no unit bears the name then; the smaller one where two do."""
+    bearers, _ = _seeds(seed_file("units.csv"), seed_file("unit_aliases.csv"))
+    borne = {name: bearers.get(narrowed(name), []) if name is not None else [] for name in {name for name, _ in named}}
+    return [
+        min((code for code, first, last in borne[name] if _is_within(day, first, last)), default=None)
+        for name, day in named
     ]
-    spelled = pa.table(
-        {"name": pa.array(raw, pa.string()), "alias": pa.array([narrowed(name) for name in raw], pa.string())}
-    )
-    connection.register("spelled", spelled)
-    connection.register("aliases", aliases)
-    connection.execute(
-        """
-        create or replace temp table resolved_days as
-        select named_days.name, named_days.day, named_days.rows, min(aliases.unit_code) as unit_code
-        from named_days
-        left join spelled using (name)
-        left join aliases on aliases.alias = spelled.alias
-            and (aliases.valid_from is null or named_days.day >= aliases.valid_from::date)
-            and (aliases.valid_to is null or named_days.day <= aliases.valid_to::date)
-        group by all
-        """
-    )
-    connection.unregister("spelled")
-    connection.unregister("aliases")
+
+
+def _is_within(day: dt.date | None, first: dt.date | None, last: dt.date | None) -> bool:
+    if day is None:
+        return first is None and last is None
+    return (first is None or first <= day) and (last is None or day <= last)
