@@ -39,8 +39,7 @@ def write_json(path: Path, content: object) -> None:
     temporary = temporary_beside(path)
     try:
         with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file, ensure_ascii=False, indent=1, allow_nan=False)
-            file.write("\n")
+            file.write(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

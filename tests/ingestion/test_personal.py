@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import random
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stdnum.cn import ric
 
+from ingestion import redaction
 from ingestion.errors import BadParameter
 from ingestion.home import Home
 from ingestion.normalize import connect
@@ -160,3 +163,19 @@ def test_names_of_the_row_itself_and_after_a_cue() -> None:
 def test_texts_keep_their_places_and_nulls() -> None:
     assert redacted(None, "无", "13812345678", None) == [None, "无", PHONE, None]
     assert redacted() == []
+
+
+def test_a_text_without_the_words_holds_no_name_of_the_pattern() -> None:
+    """The patterns of names are asked only where one of their words stands: no text that they match is without."""
+    words_of_texts = (
+        "我叫 名叫 姓名 联系人 联系人: 当事人是 法定代表人 本人 我是 我为 先生 女士 同志 找 和 向 ， （ 。 称 男 今年 "
+        "王芳 赵刚 欧阳明月 李建国 阿不都·热合曼 托里镇 反映 电话 住在"
+    )
+    pieces = words_of_texts.split()
+    chance = random.Random(11)
+    texts = pa.array(["".join(chance.choices(pieces, k=chance.randint(1, 6))) for _ in range(6000)])
+    for words, pattern in redaction._NAMES:
+        named = pc.match_substring_regex(texts, pattern)
+        worded = pc.match_substring_regex(texts, words)
+        assert pc.sum(named).as_py() > 20, pattern
+        assert pc.all(pc.or_(worded, pc.invert(named))).as_py(), words
