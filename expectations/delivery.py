@@ -190,11 +190,10 @@ def _measure_rows(
 ) -> profile.Profile:
     """What is counted of the staged rows, and the first of those that a count is about; gives their profile."""
     contract, declared = CONTRACTS[dataset], measures.of_delivery(dataset)
-    keyless = " or ".join(f'"{name}" is null' for name in contract.key)
-    predicates = {"null_key_rows": f"_key is null or _key = '' or {keyless}"}
+    taken = profile.take(connection, dataset, paths, declared.rows)
+    counts = {"null_key_rows": taken.keyless, **taken.counts}
+    predicates = {"null_key_rows": profile.keyless(contract)}
     predicates |= {name: f"_live and ({predicate})" for name, predicate in declared.rows.items()}
-    taken = profile.take(connection, dataset, paths, predicates)
-    counts = dict(taken.counts)
     if declared.unit:
         counts["unknown_unit_rows"] = sum(rows for _, _, rows in taken.unknown)
         place = f'("{declared.unit.column}", ({declared.unit.day})::date)'
