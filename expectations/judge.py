@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -95,8 +95,8 @@ def _gx() -> Any:
 def _configured_once() -> None:
     """Put in the place of the one expectation that the suites use one that keeps its configuration and what it needs.
 
-    The library makes them anew fifty times and twice for each expectation that it judges, which is half of a
-    judgement's time. An expectation is made, judged and dropped; nothing of it changes in between.
+    The library makes them anew some dozen times for each expectation that it judges, which is half of a judgement's
+    time. Nothing of an expectation changes here once it is made.
     """
     from great_expectations.compatibility.pydantic import PrivateAttr
     from great_expectations.expectations.core import ExpectColumnMaxToBeBetween as FromTheLibrary
@@ -196,22 +196,17 @@ def _passed(name: str, judged: Sequence[Mapping[str, Any]], measures: Mapping[st
     """
     import pandas as pd
 
-    gx = _gx()
+    _gx()
     from great_expectations.execution_engine import PandasExecutionEngine
-    from great_expectations.validator.metrics_calculator import MetricsCalculator
+    from great_expectations.validator.validation_graph import ValidationGraph
 
     # The texts of a suite are for whoever reads a result; the library only copies them.
     named = [{**each, "meta": {"name": each["meta"]["name"]}} for each in judged]
-    suite = gx.ExpectationSuite(name=name, expectations=named)
+    expectations, edges = _suite(name, json.dumps(named))
     asked = [each["kwargs"]["column"] for each in judged]
     frame = pd.DataFrame([{column: measures[column] for column in asked if column in measures}])
     engine = PandasExecutionEngine(batch_data_dict={"measures": frame})
-    calculator = MetricsCalculator(engine, show_progress_bars=False)
-    needed = [each.get_validation_dependencies(engine, _RESULT_FORMAT) for each in suite.expectations]
-    graph = calculator.build_metric_dependency_graph(
-        [metric for each in needed for metric in each.get_metric_configurations()], _RESULT_FORMAT
-    )
-    metrics, _ = calculator.resolve_validation_graph(graph, _RESULT_FORMAT)
+    metrics, _ = ValidationGraph(engine, list(edges)).resolve(_RESULT_FORMAT, show_progress_bars=False)
 
     def is_met(expectation: Any) -> bool:
         try:
@@ -219,7 +214,26 @@ def _passed(name: str, judged: Sequence[Mapping[str, Any]], measures: Mapping[st
         except Exception:  # a metric that could not be computed is missing here
             return False
 
-    return {each.meta["name"] for each in suite.expectations if is_met(each)}
+    return {each.meta["name"] for each in expectations if is_met(each)}
+
+
+@lru_cache(256)
+def _suite(name: str, judged: str) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The expectations of a suite (JSON), and what of each metric that they need is computed of which other.
+
+    Neither holds a figure. They are made once: a process that judges one county after the other needs few of them.
+    """
+    gx = _gx()
+    from great_expectations.execution_engine import PandasExecutionEngine
+    from great_expectations.validator.metrics_calculator import MetricsCalculator
+
+    engine = PandasExecutionEngine()
+    expectations = gx.ExpectationSuite(name=name, expectations=json.loads(judged)).expectations
+    needed = [each.get_validation_dependencies(engine, _RESULT_FORMAT) for each in expectations]
+    graph = MetricsCalculator(engine, show_progress_bars=False).build_metric_dependency_graph(
+        [metric for each in needed for metric in each.get_metric_configurations()], _RESULT_FORMAT
+    )
+    return expectations, graph.edges
 
 
 def _outcome(expectation: Mapping[str, Any], status: str, measures: Mapping[str, Measure]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from expectations import measures
-from expectations.judge import judge, read_expectations, suite_files, suite_text
+from expectations.judge import _suite, judge, read_expectations, suite_files, suite_text
 from ingestion.contracts import CONTRACTS
 from ingestion.errors import BadParameter
 
@@ -145,7 +145,20 @@ def test_the_librarys_expectation_gives_the_same_judgement(monkeypatch: pytest.M
     monkeypatch.setitem(
         registry._registered_expectations, "expect_column_max_to_be_between", ExpectColumnMaxToBeBetween
     )
+    _suite.cache_clear()
     assert judge("published", expectations, measures)[0] == ours
+    _suite.cache_clear()
+
+
+def test_a_suite_that_was_judged_before_judges_other_figures_as_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    expectations = read_expectations("load", "load_hotline_tickets")
+    names = {each["kwargs"]["column"] for each in expectations}
+    figures: list[dict[str, float | None]] = [dict.fromkeys(names, value) for value in (0, 1, None, 10**6)]
+    figures += [{}, *figures[::-1]]
+    again = [judge("load", expectations, each)[0] for each in figures]
+    monkeypatch.setattr("expectations.judge._suite", _suite.__wrapped__)
+    assert again == [judge("load", expectations, each)[0] for each in figures]
+    assert len({tuple(each["status"] for each in outcomes) for outcomes in again}) >= 3
 
 
 @pytest.mark.parametrize("suite", ["load_hotline_tickets", "published"])
