@@ -47,6 +47,7 @@ class Page:
         self.quick: Callable[[bytes, bytes], pa.Table | None] | None = None
         self._file = file
         self._data = b""
+        self._is_utf8 = True
         self._at_end = False
         self._decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
         self._rows = 0
@@ -105,8 +106,12 @@ class Page:
         if self._data[:1] != b'"':
             self._text()  # bytes that are no text are the better reason
             raise NotAPage(f"no JSON {self._place()}: the name of a key is missing; it may be cut")
-        text = self._text()
-        name, end = scanstring(text, 1, True)
+        text = self._text(FIRST_WINDOW)
+        try:
+            name, end = scanstring(text, 1, True)
+        except json.JSONDecodeError:  # longer than that, or none
+            text = self._text()
+            name, end = scanstring(text, 1, True)
         end = self._skip(_bytes(text, end))
         if self._data[end : end + 1] != b":":
             raise NotAPage(f"no JSON {self._place()}: a colon is missing; it may be cut")
@@ -117,8 +122,8 @@ class Page:
         """A value beside the rows. They are short: the window holds it, or what is left of the file does."""
         for window in (FIRST_WINDOW, WINDOW):
             self._fill(window)
-            text = self._text()
             last = window == WINDOW or self._at_end
+            text = self._text(None if last else window)
             try:
                 value, end = self._decoder.raw_decode(text, 0)
             except json.JSONDecodeError:
@@ -191,11 +196,19 @@ class Page:
             self._at_end = not block
             pieces.append(block)
             have += len(block)
+            self._is_utf8 = False
         self._data = b"".join(pieces)
 
-    def _text(self) -> str:
-        """The data at hand as text; a character that the window cuts is left out."""
-        return codecs.utf_8_decode(self._data, "strict", self._at_end)[0]
+    def _text(self, within: int | None = None) -> str:
+        """The data at hand as text, or so many bytes of it; a character that the window cuts is left out.
+
+        Raises UnicodeDecodeError wherever in the data at hand is none, which is looked for once.
+        """
+        if within is None or not self._is_utf8:
+            text = codecs.utf_8_decode(self._data, "strict", self._at_end)[0]
+            self._is_utf8 = True
+            return text
+        return codecs.utf_8_decode(self._data[:within], "strict", self._at_end and within >= len(self._data))[0]
 
     def _drop(self, length: int) -> None:
         self._data = self._data[length:]
