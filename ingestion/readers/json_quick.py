@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
@@ -71,10 +72,10 @@ def _decoded(rows: bytes, between: bytes, schema: pa.Schema) -> pa.Table | None:
             read_options=pa_json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
             parse_options=pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
         )
-        # It takes two objects with nothing between them for two rows. How many were parted is told by the lengths or
-        # the line ends: to look for what stands between them once more takes as long as to replace it.
+        # It takes two objects with nothing between them for two rows. How many were parted the lengths tell, or the
+        # line ends: to look for what stands between them once more takes half as long as to replace it.
         longer = len(between) - len(b"},")
-        parted = (len(rows) - len(lines)) // longer if longer else lines.count(b"\n") - rows.count(b"\n")
+        parted = (len(rows) - len(lines)) // longer if longer else _line_ends(lines) - _line_ends(rows)
         if table.num_rows != parted + 1:
             return None
         table.validate(full=True)  # UTF-8
@@ -82,6 +83,10 @@ def _decoded(rows: bytes, between: bytes, schema: pa.Schema) -> pa.Table | None:
         return None
     columns = [_texts(column.combine_chunks()) for column in table.columns]
     return None if any(column is None for column in columns) else pa.table(columns, names=table.column_names)
+
+
+def _line_ends(data: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
 
 
 def _texts(values: pa.Array) -> pa.StringArray | None:

@@ -115,3 +115,4 @@ def test_what_is_not_proved_is_left_to_the_standard_decoder(rows: bytes) -> None
         {"a": "", "n": ""},
     ]
     assert quick.table(rows, b"},") is None
+    assert quick.table(rows, b"}, ") is None
