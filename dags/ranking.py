@@ -44,7 +44,7 @@ def ranking_tasks(*, replay: bool) -> None:
             planned = publishing.plan(home(), periods=asked_periods(context["params"]["periods"]))
         else:
             planned = publishing.plan(home(), month=month_of(context))
-        waiting = {period: [f"{d} {m}" for d, m in missing] for period, missing in planned.waiting.items()}
+        waiting = planned.reasons()
         if not planned.publish:
             raise DeliveryMissing(f"nothing can be released: {describe(waiting)}")
         return {"publish": list(planned.publish), "waiting": waiting}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -39,9 +40,17 @@ class Rotation:
 
 def key_mark(file: AcceptedFile) -> str | None:
     """The sign of the key that made this staged file's tokens; None where the file does not say, or is gone."""
-    if not file.path.is_file():
+    try:
+        found = file.path.stat()
+    except FileNotFoundError:
         return None
-    found = (pq.read_schema(file.path).metadata or {}).get(KEY_MARK.encode())
+    return _key_mark(file.path, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _key_mark(path: Path, *_version: int) -> str | None:
+    # A staged file is never written again, but replaced by another one.
+    found = (pq.read_schema(path).metadata or {}).get(KEY_MARK.encode())
     return found.decode() if found else None
 
 

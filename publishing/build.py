@@ -86,7 +86,7 @@ def build(
             # What another engine has built is not in the file of a run.
             wants_all = settings.engine() == "spark" or (settings.full_build() if full is None else full)
             new = None if wants_all else kept.take_over(home, warehouse, made_of)
-            lay_inputs(home, ledger, warehouse, wanted, run_id, reason, digest, base, made_of, new)
+            provisional = lay_inputs(home, ledger, warehouse, wanted, run_id, reason, digest, base, made_of, new)
         taken = {} if new is None else {"seeds": False}  # the rules of an earlier run are in the file, and the same
         summary = _models(settings.engine())(home, run_dir, project=project, progress=progress, **taken)
         if rotation.key_of_staged(home) != key:
@@ -102,6 +102,7 @@ def build(
             "dbt": asdict(summary),
             "taken_over": new is not None,
             "months": months,
+            "provisional": provisional,
         }
         write_text(run_dir / STATE_FILE, json.dumps(state, ensure_ascii=False, indent=1))
     return warehouse
@@ -141,10 +142,11 @@ def lay_inputs(
     base: Release | None,
     made_of: kept.Ingredients,
     new: list[int] | None,
-) -> None:
+) -> list[str]:
     """Creates the file with the schemas staged, audit and previous, as docs/architecture.md describes them.
 
     ``new``: landings that a file taken over from an earlier run does not know; None where there is no such file.
+    Returns the periods that were never published and lack deliveries: they are computed to be looked at.
     """
     delivered = delivered_pairs(home, ledger)
     files: dict[str, list[Path]] = defaultdict(list)
@@ -166,16 +168,15 @@ def lay_inputs(
         )
         copy_previous(connection, base.warehouse if base else None)
         # What is published already is computed again: a late correction becomes a revision.
-        requested = sorted({*periods, *published_periods(connection)})
+        published = published_periods(connection)
+        requested = sorted({*periods, *published})
+        lacking = {code for code in requested if missing_deliveries(Period.parse(code), delivered)}
         inputs.create_table(
             connection,
             "staged.requested_periods",
             inputs.records(
                 {"period_code": "VARCHAR", "provisional": "BOOLEAN"},
-                [
-                    {"period_code": code, "provisional": bool(missing_deliveries(Period.parse(code), delivered))}
-                    for code in requested
-                ],
+                [{"period_code": code, "provisional": code in lacking} for code in requested],
             ),
         )
         # In a county its units deliver together; in a region (package region) a county may have delivered nothing.
@@ -189,6 +190,7 @@ def lay_inputs(
         inputs.create_table(connection, "audit.deliveries", ledger.attempts_table())
         inputs.create_table(connection, "audit.quarantine", ledger.quarantine_table())
         inputs.create_table(connection, "audit.findings", ledger.findings_table())
+    return sorted(lacking.difference(published))
 
 
 def input_digest(home: Home, project: Path = DBT_PROJECT, ledger: Ledger | None = None) -> str:

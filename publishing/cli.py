@@ -55,8 +55,8 @@ def plan(month: str | None, periods: tuple[str, ...]) -> None:
     table = Table("period 期", "state 状态", "missing 缺报")
     for code in found.publish:
         table.add_row(code, "[green]complete 可发布[/green]", "")
-    for code, missing in found.waiting.items():
-        table.add_row(code, "[yellow]waiting 待报[/yellow]", "、".join(f"{name} {month}" for name, month in missing))
+    for code, missing in found.reasons().items():
+        table.add_row(code, "[yellow]waiting 待报[/yellow]", "、".join(missing))
     console.print(table)
 
 
@@ -107,10 +107,12 @@ def run(run_id: str | None, month: str | None, full: bool | None, reason: str, p
 
     home = Home.from_env()
     found = decide(home, month, periods or None)
-    for code, missing in found.waiting.items():
-        console.print(f"[yellow]{code} waits for {', '.join(f'{name} {at}' for name, at in missing)}[/yellow]")
-    if not found.publish or (periods and found.waiting):
-        raise click.ClickException("not every period asked for has all its deliveries; nothing was published")
+    for code, missing in found.reasons().items():
+        console.print(f"[yellow]{code} waits for {', '.join(missing)}[/yellow]")
+    if not found.publish or (periods and found.reasons()):
+        raise click.ClickException(
+            "not every period asked for is over and has all its deliveries; nothing was published"
+        )
     run_id = run_id or f"manual-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S.%fZ}"
     _show_published(_with_status(lambda show: do_all(home, found.publish, run_id, reason, full=full, progress=show)))
     _mirror_if_set()

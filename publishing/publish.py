@@ -55,13 +55,18 @@ def publish(home: Home, run_id: str) -> Published:
     """Publishes the run's warehouse where it holds anything new; one publisher at a time.
 
     Published already by the same build, nothing is done again and the same is returned. Raises BadParameter where the
-    run was not built or has not passed its audit, AuditFailed where its file is not the one that passed, StaleBuild
-    where another run was published in between, PublisherBusy (may be retried) where another publisher does not come to
-    an end.
+    run was not built, has not passed its audit or holds a period that lacks deliveries, AuditFailed where its file is
+    not the one that passed, StaleBuild where another run was published in between, PublisherBusy (may be retried) where
+    another publisher does not come to an end.
     """
     run_dir = run_folder(home, run_id)
     state = read_state(run_dir)
     warehouse = run_dir / "warehouse.duckdb"
+    if provisional := state.get("provisional"):
+        raise BadParameter(
+            f"run {run_id} is provisional: {', '.join(provisional)} lack deliveries (`plan` names them); its figures "
+            "can be looked at in its file and are not published"
+        )
     with exclusive(home.published, "publishing"):
         _check_audited(run_dir, warehouse)
         base = releases.newest(home)

@@ -34,27 +34,17 @@ def suppress(cells: Mapping[Cell, int], sums: Iterable[Sum[Cell]], threshold: in
 
 def _apart(sums: Sequence[Sum[Cell]], small: set[Cell]) -> Iterator[list[Sum[Cell]]]:
     """The sums in groups that share no cell, which can be decided one by one; only those that hold a small cell."""
-    touching: dict[Cell, list[int]] = defaultdict(list)
+    tied = _Joined(len(sums))
+    first: dict[Cell, int] = {}
     for place, (whole, parts) in enumerate(sums):
         for cell in (whole, *parts):
-            touching[cell].append(place)
-    seen_cells, seen = set[Cell](), set[int]()
-    for start in small & touching.keys():
-        if start in seen_cells:
-            continue
-        seen_cells.add(start)
-        group, reached = [], [start]
-        while reached:
-            for place in touching[reached.pop()]:
-                if place in seen:
-                    continue
-                seen.add(place)
-                group.append(place)
-                whole, parts = sums[place]
-                more = {whole, *parts} - seen_cells
-                seen_cells |= more
-                reached += more
-        yield [sums[place] for place in sorted(group)]
+            tied.join(first.setdefault(cell, place), place)
+    wanted = {tied.of(first[cell]) for cell in small & first.keys()}
+    groups = defaultdict(list)
+    for place, each in enumerate(sums):
+        if (group := tied.of(place)) in wanted:
+            groups[group].append(each)
+    yield from groups.values()
 
 
 class _Joined:

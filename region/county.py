@@ -206,6 +206,8 @@ def _publish(home: Home, task: CountyTask, told: Told, failures: list[TongbaoErr
         if task.periods or any(at == month for _, at in missing):
             waits = ", ".join(f"{dataset} {at}" for dataset, at in missing)
             failures.append(BadParameter(f"{code} waits for {waits}"))
+    if task.periods or month:
+        failures += [BadParameter(f"{code} waits for its cut-off {at}") for code, at in found.early.items()]
     if not found.publish:
         if not failures:
             failures.append(BadParameter("no period has all its deliveries"))

@@ -15,11 +15,11 @@ from {{ ref(computed) }} as computed
 inner join {{ ref('new_releases') }} as new_releases on computed.period_code = new_releases.period_code
 {%- endmacro %}
 
-{# The newest revision of each released period, of a table of every revision. #}
+{# The newest revision of each released period, of a table of every revision; the rule set is the release's. #}
 {% macro newest_revisions(revisions) -%}
 select
     {% for column in model.columns.values() -%}
-    revisions.{{ column.name }}{{ ',' if not loop.last }}
+    {{ ('newest.' if column.name == 'rule_set' else 'revisions.') ~ column.name }}{{ ',' if not loop.last }}
     {% endfor -%}
 from {{ ref(revisions) }} as revisions
 inner join {{ ref('newest_releases') }} as newest on revisions.release = newest.release

@@ -22,6 +22,8 @@ create table core.dim_unit as select * from (values
 create table core.dim_period as select '2022-07' as period_code, 'month' as period_type;
 create table core.dim_metric as select '2022.1' as rule_set, 'platform' as area, 'online_rate' as metric,
     'share' as kind;
+create table core.fct_case_reviews as select 'R1' as review_no, 'C1' as case_no, 1 as review_order, true as is_first,
+    true as is_case_known;
 create table core.fct_cases as select * from (values
     ('C1', true, false, timestamp '2022-07-05 23:59:59', timestamp '2022-07-04 10:00:00'),
     ('C2', true, null, timestamp '2022-07-05 23:59:59', timestamp '2022-07-09 10:00:00'))
@@ -214,10 +216,12 @@ def test_a_planted_fault_refuses_the_warehouse(home: Home, run_dir: Path, fault:
 
 
 WARNINGS = {
-    "review_without_case": "update staged.platform_reviews set case_no = 'C9'",
+    "review_without_case": "update staged.platform_reviews set case_no = 'C9'; "
+    "update core.fct_case_reviews set case_no = 'C9', is_case_known = false",
     "dispatch_without_ticket": "insert into staged.hotline_dispatches values ('T9', 1, '2022-07-09', false, 'f', 3)",
     "exclusion_without_dispatch": "update staged.hotline_exclusions set ticket_no = 'T9'",
     "media_post_without_account": "update staged.cms_media_posts set account_name = '无'",
+    "first_review_again": "insert into core.fct_case_reviews values ('R2', 'C1', 1, false, true)",
     "platform_flag_disagrees": "update core.fct_cases set platform_overdue = false where case_no = 'C2'",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import shutil
 from pathlib import Path
@@ -12,14 +13,19 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from ingestion.contracts import CONTRACTS
+from ingestion.durable import sha256_of
 from ingestion.errors import AuditFailed, BadParameter, BuildFailed
 from ingestion.home import Home
 from ingestion.ledger import Decision, Ledger, NewAttempt, staged_path
+from ingestion.period import Period
 from publishing import audit, build, inputs, plan, publish
 from publishing.build import input_digest
+from publishing.cli import main
 from publishing.dbt_run import without_values
+from publishing.releases import beijing_now
 from tests.publishing.warehouses import hand_made_run
 
 MINI = Path(__file__).parent / "dbt_mini"
@@ -70,6 +76,27 @@ def test_plan_names_what_is_missing(home: Home) -> None:
         plan(home, month="2022-07", periods=["2022-07"])
     with pytest.raises(BadParameter):
         plan(home, periods=["2022-08--2022-09"])
+
+
+def test_a_period_waits_for_its_cut_off(home: Home) -> None:
+    now = Period.parse(f"{beijing_now():%Y-%m}")
+    deliver_all(home, now.code)
+    found = plan(home, periods=[now.code])
+    assert (found.publish, found.waiting, found.early) == ([], {}, {now.code: now.cut_off})
+    shown = CliRunner().invoke(main, ["run", now.code], env={"TONGBAO_HOME": str(home.root)})
+    assert shown.exit_code == 1
+    assert f"{now.code} waits for its cut-off" in shown.output
+
+
+def test_a_period_that_lacks_deliveries_is_not_published(home: Home) -> None:
+    deliver_all(home, "2022-07")
+    deliver(home, "cms_posts", "2022-08", [])
+    warehouse = build(home, ["2022-07", "2022-08"], "look", project=MINI)
+    audit_record = {"warehouse_sha256": sha256_of(warehouse)}
+    (warehouse.parent / "audit.json").write_text(json.dumps(audit_record), encoding="utf-8")
+    with pytest.raises(BadParameter, match="2022-08 lack deliveries"):
+        publish(home, "look")
+    assert not home.current.exists()
 
 
 def test_build_lays_in_what_the_models_read(home: Home) -> None:
