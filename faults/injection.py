@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from faults import material
 from ingestion.errors import TongbaoError
 
 SOURCE = Path(__file__).with_name("injector.c")
@@ -235,6 +236,7 @@ def _be_child(
         out = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o666)
         os.dup2(out, 1)
         os.dup2(out, 2)
+        material.forget_adopted()
         if before:
             before()
         if fault and root:

@@ -184,6 +184,9 @@ def lines_of(text: str) -> int:
 # -- real exports ----------------------------------------------------------------------------------------------------
 
 
+_TEN = frozenset(CONTRACTS)
+
+
 def adopt(dataset: str, names: Sequence[str], key: str) -> str:
     """Makes a contract of text columns for a real export under its own headers, known to this program only."""
     if dataset not in CONTRACTS:
@@ -199,6 +202,13 @@ def adopt(dataset: str, names: Sequence[str], key: str) -> str:
         CONTRACTS[dataset] = Contract(dataset=dataset, title=dataset, system="hotline", key=("c0",), columns=columns)
         SYSTEMS["hotline"] = (*SYSTEMS["hotline"], dataset)
     return dataset
+
+
+def forget_adopted() -> None:
+    """Takes the contracts of real exports back: no county delivers them, so its periods must not wait for them."""
+    for dataset in [name for name in CONTRACTS if name not in _TEN]:
+        del CONTRACTS[dataset]
+    SYSTEMS["hotline"] = tuple(name for name in SYSTEMS["hotline"] if name in _TEN)
 
 
 @cache
