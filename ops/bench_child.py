@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from pathlib import Path
+
+from ops import bench_peak
 
 
 def main(what: str, months: list[str]) -> None:
@@ -28,9 +29,7 @@ def main(what: str, months: list[str]) -> None:
             for system in ("platform", "hotline", "cms"):
                 run(f"pull_{system}", month)
         run("rank_month", months[-1])
-    # An upper bound: the process itself and its largest child (a reader in its sandbox) need not peak together.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    Path(os.environ["TONGBAO_HOME"], "peak_rss_mib").write_text(str(peak / 1024))
+    Path(os.environ["TONGBAO_HOME"], "peak_rss_mib").write_text(str(bench_peak.with_children_mib()))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import duckdb
 from rich.console import Console
 
 from ingestion.home import PROJECT, Home
+from ops import bench_peak
 
 ROWS = 2_000_000
 MONTH = "2022-07"
@@ -156,7 +156,7 @@ def _ours(export: Path, *, validated: bool) -> float:
 
 def _child(side: str, export: Path, work: Path) -> None:
     seconds = _limit(export, work) if side == "limit" else _ours(export, validated=side == "validated")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = bench_peak.own_mib()
     (work / "result.json").write_text(
         json.dumps({"seconds": seconds, "cpu_seconds": time.process_time(), "peak_rss_mib": peak})
     )

@@ -17,6 +17,7 @@ from typing import Any
 
 from ingestion.contracts import SYSTEMS
 from ingestion.home import Home
+from ops import bench_peak
 from ops.bench_exports import MONTH
 
 RUN = "bench"
@@ -146,8 +147,7 @@ def main(step: str, exports: Path, result: Path) -> None:
             {
                 "inner_seconds": took,
                 "cpu_seconds": own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
-                # An upper bound: the process and its largest child (a reader in its sandbox) need not peak together.
-                "peak_rss_mib": (own.ru_maxrss + children.ru_maxrss) / 1024,
+                "peak_rss_mib": bench_peak.with_children_mib(),
                 "given": given,
             }
         )
