@@ -11,7 +11,8 @@ import datetime as dt
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -151,9 +152,22 @@ def contributions(region: Region) -> tuple[list[Contribution], list[str]]:
     return found, problems
 
 
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, release: releases.Release) -> Iterator[None]:
+    """The release's database is ``county`` in SQL inside."""
+    connection.execute(f"ATTACH {literal(str(inputs.checked_path(release.warehouse)))} AS county (READ_ONLY)")
+    try:
+        yield
+    finally:
+        connection.execute("DETACH county")
+
+
 def _check_version(release: releases.Release) -> None:
-    with engine.connect(release.warehouse, read_only=True) as connection:
-        tables = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
+    # One engine for all counties: to start one takes longer than to ask it.
+    with engine.shared() as connection, _attached(connection, release):
+        tables = connection.execute(
+            "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE database_name = 'county'"
+        ).fetchall()
     if not _IN_PLACE_OF_UNITS.keys() <= {name for (name,) in tables}:
         raise BadParameter(
             f"release {release.number} was built by an earlier version; run the county again with --full"
@@ -228,18 +242,9 @@ def build(region: Region, found: Sequence[Contribution], run_id: str, reason: st
 def _take(connection: duckdb.DuckDBPyConnection, each: Contribution) -> None:
     """One county's tables, each row under its county; a unit's key holds both codes, for codes are the county's own."""
     code = literal(each.county.code)
-    connection.execute(f"ATTACH {literal(str(inputs.checked_path(each.release.warehouse)))} AS county (READ_ONLY)")
-    try:
+    with _attached(connection, each.release):
         for source, target in _SIDE_BY_SIDE.items():
-            schema, _, table = source.partition(".")
-            names = [
-                name
-                for (name,) in connection.execute(
-                    "SELECT column_name FROM information_schema.columns WHERE table_catalog = 'county' "
-                    "AND table_schema = ? AND table_name = ? ORDER BY ordinal_position",
-                    [schema, table],
-                ).fetchall()
-            ]
+            names = [column[0] for column in connection.execute(f"FROM county.{source} LIMIT 0").description]
             key = f", {code} || '/' || unit_code AS unit_key" if "unit_code" in names else ""
             select = f"SELECT {code} AS county_code{key}, * FROM county.{source}"
             connection.execute(f"CREATE TABLE IF NOT EXISTS {target} AS {select} LIMIT 0")
@@ -247,8 +252,6 @@ def _take(connection: duckdb.DuckDBPyConnection, each: Contribution) -> None:
         for source, (target, columns) in _IN_PLACE_OF_UNITS.items():
             select = f"SELECT {code} AS unit_code, {columns} FROM county.{source}"
             connection.execute(f"INSERT INTO {target} BY NAME {select}")
-    finally:
-        connection.execute("DETACH county")
 
 
 def _lay_periods(connection: duckdb.DuckDBPyConnection, region: Region, seeds: Path) -> list[str]:
