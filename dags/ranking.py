@@ -28,8 +28,8 @@ def reason_of(context: Any) -> str:
 
 
 def describe(waiting: dict[str, list[str]]) -> str:
-    """The deliveries that each waiting period lacks, in one line."""
-    return "; ".join(f"{period} lacks {', '.join(missing)}" for period, missing in waiting.items())
+    """What each waiting period waits for, in one line."""
+    return "; ".join(f"{period} waits for {', '.join(missing)}" for period, missing in waiting.items())
 
 
 def ranking_tasks(*, replay: bool) -> None:

@@ -201,16 +201,14 @@ def _publish(home: Home, task: CountyTask, told: Told, failures: list[TongbaoErr
 
     month = task.months[0] if len(task.months) == 1 and not task.periods else None
     found = publishing.plan(home, month, task.periods or None)
-    for code, missing in found.waiting.items():
+    for code, reasons in found.reasons().items():
         # A longer period that ends with the month may wait for months from before the county delivered anything.
-        if task.periods or any(at == month for _, at in missing):
-            waits = ", ".join(f"{dataset} {at}" for dataset, at in missing)
-            failures.append(BadParameter(f"{code} waits for {waits}"))
-    if task.periods or month:
-        failures += [BadParameter(f"{code} waits for its cut-off {at}") for code, at in found.early.items()]
+        lacks_month = any(at == month for _, at in found.waiting.get(code, ()))
+        if task.periods or lacks_month or (month and code in found.early):
+            failures.append(BadParameter(f"{code} waits for {', '.join(reasons)}"))
     if not found.publish:
         if not failures:
-            failures.append(BadParameter("no period has all its deliveries"))
+            failures.append(BadParameter("no period is over and has all its deliveries"))
         return None
     base = releases.newest(home)
     known = base is not None and not task.full and set(found.publish) <= base.periods

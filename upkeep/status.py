@@ -26,7 +26,7 @@ def status(home: Home, at: dt.datetime | None = None) -> dict[str, Any]:
 
     sources: one object per dataset (see Freshness) with ``late``. deliveries: the newest delivery of each dataset and
     month, its outcome and what the expectations said. published: the served release and its periods. waiting: period
-    -> what it lacks.
+    -> what it waits for.
     """
     moment = at or now()
     return {
@@ -100,14 +100,17 @@ def _published(home: Home, moment: dt.datetime) -> dict[str, Any] | None:
 
 
 def _waiting(home: Home) -> dict[str, list[str]]:
-    """Of the periods that ended with a delivered month: what the incomplete ones lack."""
+    """Of the periods that end with a delivered month: what those wait for that cannot be released."""
     months = {month for _, month in Ledger(home).delivered_months()}
-    waiting = {}
+    waiting: dict[str, list[str]] = {}
     for month in sorted(months):
-        for period, missing in plan(home, month=month).waiting.items():
-            # A quarter of which one month is there is nothing that anybody waits for.
-            if all(lacking in months for _, lacking in missing):
-                waiting[period] = [f"{dataset} {lacking}" for dataset, lacking in missing]
+        found = plan(home, month=month)
+        # A quarter of which one month is there is nothing that anybody waits for.
+        waiting |= {
+            period: reasons
+            for period, reasons in found.reasons().items()
+            if all(lacking in months for _, lacking in found.waiting.get(period, ()))
+        }
     return waiting
 
 
